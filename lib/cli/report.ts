@@ -1,0 +1,68 @@
+/** `landmark-diffusion report`: one self-contained HTML file with figures, plots and pictures. Loads no model and no libtorch. */
+
+import type { Command } from 'commander'
+import { defineCommand, Progress, positiveInteger, say } from './command.js'
+import { addScoringOptions, type Comparison, compare, type ScoringOptions } from './scoring.js'
+
+interface ReportCommandOptions extends ScoringOptions {
+  images?: string
+  out: string
+  worst: number
+  title?: string
+}
+
+async function run(options: ReportCommandOptions): Promise<void> {
+  const { annotations, images, out, worst, title } = options
+  const { buildReport, ImageFolder, readPredictions, replaceFile } = await import(
+    '../evaluation/index.js'
+  )
+  const comparison: Partial<Comparison> & Pick<Comparison, 'predictions'> =
+    annotations === undefined
+      ? { predictions: await readPredictions(options.predictions) }
+      : await compare({ ...options, annotations })
+  const { decodeImage } = await import('../data/image.js')
+  const { cephalometric19 } = await import('../landmarks/landmark-set.js')
+  const folder = images === undefined ? null : await ImageFolder.open(images)
+  const count = Math.min(
+    worst,
+    comparison.scores?.result.images ?? comparison.predictions.images.length,
+  )
+  using progress = new Progress('Pictures', { total: count })
+  const page = await buildReport({
+    ...comparison,
+    predictionsPath: options.predictions,
+    labels: new Map(cephalometric19.landmarks.map(({ name, label }) => [name, label])),
+    images: folder,
+    decode: (path) => decodeImage(path),
+    worst,
+    ...(title !== undefined && { title }),
+    onProgress: (done) => progress.update(done),
+  })
+  progress.finish()
+  await replaceFile(out, page, 'report')
+  say(
+    `Report written to ${out} (${(Buffer.byteLength(page) / 2 ** 20).toFixed(1)} MiB); open it in a browser.`,
+  )
+}
+
+export function reportCommand(): Command {
+  return addScoringOptions(
+    defineCommand({
+      name: 'report',
+      summary:
+        'Writes one self-contained HTML file: figures, error distribution, and the images with predicted and true points, worst first.',
+      examples: [
+        'landmark-diffusion report --predictions predictions.json --annotations data/isbi --images data/isbi --split test1 --out report.html',
+      ],
+    }),
+  )
+    .option(
+      '--annotations <dir>',
+      'the data set, or its AnnotationsByMD folder (default: no scores)',
+    )
+    .option('--images <dir>', 'the folder of the predicted images, searched with all below it')
+    .requiredOption('--out <file>', 'HTML file to write')
+    .option('--worst <count>', 'how many images to show', positiveInteger, 24)
+    .option('--title <text>', 'title of the report')
+    .action(run)
+}

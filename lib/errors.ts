@@ -1,0 +1,35 @@
+/** The one error class of the package: a machine-readable code, and a message that names the input, what is wrong with it, and the remedy. */
+
+export type ErrorCode =
+  | 'ERR_ADDON_LOAD'
+  | 'ERR_LIBTORCH_MISMATCH'
+  | 'ERR_OP'
+  | 'ERR_SCHEMA'
+  | 'ERR_DISPOSED'
+  | 'ERR_CONFIG'
+  | 'ERR_DATA'
+  | 'ERR_IMAGE'
+  | 'ERR_CHECKPOINT'
+  | 'ERR_OUT_OF_MEMORY'
+  | 'ERR_DIVERGED'
+  | 'ERR_ABORTED'
+  | 'ERR_USAGE'
+
+/** Base class of every error that this package throws on purpose. */
+export class LandmarkDiffusionError extends Error {
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options)
+    this.name = 'LandmarkDiffusionError'
+    this.code = code
+  }
+}
+
+/** A disposed tensor was used. */
+export class TensorDisposedError extends LandmarkDiffusionError {
+  constructor(message: string) {
+    super('ERR_DISPOSED', message)
+    this.name = 'TensorDisposedError'
+  }
+}

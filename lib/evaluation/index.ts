@@ -1,0 +1,45 @@
+/** Scoring of predicted landmarks: `landmark-diffusion/evaluation`. Needs no model and no libtorch. */
+
+export {
+  type Annotations,
+  type DetectionIntervals,
+  type DetectionRates,
+  type EvaluateOptions,
+  type EvaluationResult,
+  evaluate,
+  type ImageResult,
+  type LandmarkResult,
+  radialErrors,
+  summarize,
+} from './evaluate.js'
+export { replaceFile } from './files.js'
+export { meanShape } from './mean-shape.js'
+export { type Convention, conventions, type ErrorTable } from './metrics.js'
+export {
+  type FilmFrame,
+  formatPredictions,
+  type Point,
+  type PointUncertainty,
+  type PredictedImage,
+  type PredictionsFile,
+  parsePredictions,
+  predictionsSchema,
+  readPredictions,
+  writePredictions,
+} from './predictions.js'
+export {
+  annotatorReference,
+  meanShapeReference,
+  type Reference,
+  replacePoints,
+} from './references.js'
+export {
+  buildReport,
+  type Decode,
+  type GreyPixels,
+  ImageFolder,
+  type ReportOptions,
+  type Scores,
+} from './report/index.js'
+export type { BootstrapOptions } from './statistics.js'
+export { conventionText, formatEvaluation } from './text.js'

@@ -1,0 +1,69 @@
+/** An evaluation result as aligned columns for a terminal. */
+
+import type { EvaluationResult } from './evaluate.js'
+import { type Convention, thresholds } from './metrics.js'
+import type { Reference } from './references.js'
+
+/** What a convention does, in words, for whoever reads the figures. */
+export const conventionText: Record<Convention, string> = {
+  pooled: 'SD over all points; a point within z mm has r <= z',
+  official: 'means of the per-landmark columns, SD too; a point within z mm has r <= z',
+  'per-image': 'SD of the image means; a point within z mm has r <= z',
+  strict: 'SD over all points; a point within z mm has r < z',
+}
+
+/** A number with two decimals, or a dash where there is none. */
+export function fixed(value: number, digits = 2): string {
+  return Number.isFinite(value) ? value.toFixed(digits) : '-'
+}
+
+/** Pads columns to equal width: the first to the right, the others to the left. */
+function align(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, c) => Math.max(...rows.map((row) => row[c]?.length ?? 0)))
+  return rows.map((row) =>
+    row
+      .map((cell, c) => (c === 0 ? cell.padEnd(widths[c] ?? 0) : cell.padStart(widths[c] ?? 0)))
+      .join('  ')
+      .trimEnd(),
+  )
+}
+
+function rates(sdr: EvaluationResult['sdr']): string[] {
+  return thresholds.map((threshold) => fixed(sdr[`${threshold}`]))
+}
+
+function summaryRow(name: string, { mre, sdr }: EvaluationResult): string[] {
+  const interval = mre.ci95.map((bound) => fixed(bound)).join('-')
+  return [name, fixed(mre.mean), fixed(mre.sd), interval, ...rates(sdr)]
+}
+
+/** The result as text: what was scored, the summary beside its references, and a line a landmark. */
+export function formatEvaluation(
+  result: EvaluationResult,
+  references: readonly Reference[] = [],
+): string {
+  const within = result.convention === 'strict' ? '<' : '<='
+  const rateHeads = thresholds.map((threshold) => `${within} ${threshold} mm`)
+  const summary = align([
+    ['', 'MRE', 'SD', '95 % CI', ...rateHeads],
+    summaryRow('predictions', result),
+    ...references.map((row) => summaryRow(row.name, row.result)),
+  ])
+  const landmarks = align([
+    ['landmark', 'MRE', 'SD', 'median', 'P95', ...rateHeads, '> 10 mm', 'missing'],
+    ...result.perLandmark.map((row) => [
+      row.name,
+      fixed(row.mre),
+      fixed(row.sd),
+      fixed(row.median),
+      fixed(row.p95),
+      ...rates(row.sdr),
+      String(row.over10mm),
+      String(row.missing),
+    ]),
+  ])
+  const head = `Split ${result.split}, truth ${result.truth}: ${result.images} images, ${result.points} points, ${result.missing} not found, ${result.over10mm} over 10 mm. Errors in mm, rates in percent.`
+  const left = result.excluded.length > 0 ? [`Left out: ${result.excluded.join(', ')}.`] : []
+  const rule = `Convention ${result.convention}: ${conventionText[result.convention]}.`
+  return `${[head, ...left, rule, '', ...summary, '', ...landmarks].join('\n')}\n`
+}

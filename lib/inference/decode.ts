@@ -1,0 +1,178 @@
+/** From heatmaps to points on the executor: only peaks and small windows come back to JavaScript, so that a large canvas never blocks the event loop. Same results as `landmarks/heatmap.ts`, which is the readable reference. */
+
+import type { Point } from '../landmarks/geometry.js'
+import * as torch from '../torch/index.js'
+import type { Config } from '../training/config-schema.js'
+
+type Tensor = torch.Tensor
+
+/** Heatmaps of one landmark each as log-probabilities over the pixels of a canvas. */
+export interface Heatmaps {
+  /** [K, H * W] */
+  readonly logProbabilities: Tensor
+  readonly width: number
+  readonly height: number
+}
+
+/** K heatmaps -> K points in pixels of the canvas, and the hottest pixel of each (y * W + x). */
+export async function decodePoints(
+  { logProbabilities, width, height }: Heatmaps,
+  decode: Config['sampling']['decode'],
+): Promise<{ points: Point[]; peaks: number[] }> {
+  const peaks = await hottestPixels(logProbabilities)
+  switch (decode.method) {
+    case 'argmax':
+      return { points: peaks.map((peak) => pixelToPoint(peak, width)), peaks }
+    case 'topk': {
+      const [values, indices] = logProbabilities.topk(Math.min(decode.k, width * height), 1)
+      const [logs, pixels] = await Promise.all([values.data(), indices.data()])
+      return {
+        points: weightedMeans(logs as Float32Array, pixelNumbers(pixels), peaks, width),
+        peaks,
+      }
+    }
+    case 'soft-argmax': {
+      const windows = peaks.map((peak) => windowPixels(peak, decode.radius, width, height))
+      const index = torch.tensor(BigInt64Array.from(windows.flat(), BigInt), {
+        shape: [peaks.length, windows[0]?.length ?? 0],
+        dtype: 'int64',
+      })
+      const logs = await logProbabilities.gather(1, index).data()
+      return { points: weightedMeans(logs as Float32Array, windows.flat(), peaks, width), peaks }
+    }
+  }
+}
+
+/** How the probability of one heatmap lies around its hottest pixel. */
+export interface Spread {
+  /** Expected radial error: mean distance to the hottest pixel of the part above 5 % of its height. */
+  ere: number
+  /** Covariance, within-pixel term included. */
+  covariance: [[number, number], [number, number]]
+  /** Probability of the hottest pixel. */
+  confidence: number
+}
+
+/**
+ * K heatmaps and their hottest pixels -> their spreads, where a pixel of the canvas measures
+ * `unit` = [x, y] (in mm, or in pixels of the original image). Definitions: jfm15's `evaluate.py`
+ * for the expected radial error, each heatmap with its own maximum; the covariance of the mixture
+ * over chains is, by the law of total variance, the within-chain plus the between-chain part.
+ */
+export async function measureSpread(
+  { logProbabilities, width, height }: Heatmaps,
+  peaks: readonly number[],
+  unit: readonly [number, number],
+): Promise<Spread[]> {
+  const count = peaks.length
+  const centres = peaks.map((peak) => pixelToPoint(peak, width))
+  const grid = pixelGrid(width, height)
+  const offset = (axis: 0 | 1): Tensor =>
+    grid[axis]
+      .sub(
+        torch.tensor(
+          Float32Array.from(centres, (c) => c[axis]),
+          { shape: [count, 1] },
+        ),
+      )
+      .mul(unit[axis])
+  const dx = offset(0)
+  const dy = offset(1)
+  const p = logProbabilities.exp()
+  const peak = p.amax([1], { keepdim: true })
+  const core = p.mul(p.gt(peak.mul(0.05)))
+  const distance = dx.square().add(dy.square()).sqrt()
+  const px = p.mul(dx)
+  const figures = torch.stack(
+    [
+      core
+        .mul(distance)
+        .sum([1])
+        .div(core.sum([1])),
+      px.sum([1]),
+      p.mul(dy).sum([1]),
+      px.mul(dx).sum([1]),
+      px.mul(dy).sum([1]),
+      p.mul(dy.square()).sum([1]),
+      peak.squeeze(1),
+    ],
+    1,
+  )
+  const values = (await figures.data()) as Float32Array
+  return peaks.map((_, i) => {
+    const [ere = 0, x = 0, y = 0, xx = 0, xy = 0, yy = 0, confidence = 0] = values.subarray(i * 7)
+    const cross = xy - x * y
+    return {
+      ere,
+      covariance: [
+        [xx - x * x + unit[0] ** 2 / 12, cross],
+        [cross, yy - y * y + unit[1] ** 2 / 12],
+      ],
+      confidence,
+    }
+  })
+}
+
+/** x and y of every pixel: two [1, H * W] tensors. */
+function pixelGrid(width: number, height: number): [Tensor, Tensor] {
+  const x = new Float32Array(width * height)
+  const y = new Float32Array(width * height)
+  for (let i = 0; i < x.length; i++) {
+    x[i] = i % width
+    y[i] = Math.floor(i / width)
+  }
+  const shape = [1, width * height]
+  return [torch.tensor(x, { shape }), torch.tensor(y, { shape })]
+}
+
+async function hottestPixels(logProbabilities: Tensor): Promise<number[]> {
+  return pixelNumbers(await logProbabilities.argmax(1).data())
+}
+
+function pixelNumbers(data: ArrayLike<number | bigint>): number[] {
+  return Array.from(data, Number)
+}
+
+function pixelToPoint(pixel: number, width: number): [number, number] {
+  return [pixel % width, Math.floor(pixel / width)]
+}
+
+/** The pixels of the square window around `peak`, itself first; places beyond the border repeat the peak, which `weightedMeans` counts once. */
+function windowPixels(peak: number, radius: number, width: number, height: number): number[] {
+  const [px, py] = pixelToPoint(peak, width)
+  const pixels = [peak]
+  for (let y = py - radius; y <= py + radius; y++) {
+    for (let x = px - radius; x <= px + radius; x++) {
+      if (x === px && y === py) continue
+      const inside = x >= 0 && y >= 0 && x < width && y < height
+      pixels.push(inside ? y * width + x : peak)
+    }
+  }
+  return pixels
+}
+
+/** Mean position of each row of pixels, weighted by the exponential of their logs; a pixel that is listed again counts once. */
+function weightedMeans(
+  logs: Float32Array,
+  pixels: readonly number[],
+  peaks: readonly number[],
+  width: number,
+): Point[] {
+  const size = logs.length / peaks.length
+  return peaks.map((peak, row) => {
+    const [px, py] = pixelToPoint(peak, width)
+    const first = row * size
+    const highest = logs[first] as number
+    let [total, sumX, sumY] = [0, 0, 0]
+    for (let i = first; i < first + size; i++) {
+      const pixel = pixels[i] as number
+      if (i > first && pixel === pixels[first]) continue
+      const weight = Math.exp((logs[i] as number) - highest)
+      const [x, y] = pixelToPoint(pixel, width)
+      total += weight
+      sumX += weight * (x - px)
+      sumY += weight * (y - py)
+    }
+    return [px + sumX / total, py + sumY / total]
+  })
+}

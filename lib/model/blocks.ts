@@ -1,0 +1,170 @@
+/**
+ * The U-Net's building blocks with latent-diffusion's parameter names (`ldm/modules/diffusionmodules/
+ * openaimodel.py`), after guided-diffusion (Dhariwal and Nichol 2021). Each forward is one scope:
+ * what autograd does not need is freed at the block's end.
+ */
+import {
+  Conv1d,
+  Conv2d,
+  Dropout,
+  functional,
+  GroupNorm,
+  Identity,
+  init,
+  Linear,
+  Module,
+  Sequential,
+  SiLU,
+} from '../nn/index.js'
+import type { Tensor } from '../torch/index.js'
+import * as torch from '../torch/index.js'
+
+export interface NormOptions {
+  /** Groups of every GroupNorm; must divide every channel count. */
+  groups: number
+  eps: number
+}
+
+/** Sets all parameters of `layer` to zero after their random draw, so that a block starts as the identity. */
+export function zeroed<T extends Module>(layer: T): T {
+  for (const tensor of layer.parameters()) init.zeros_(tensor)
+  return layer
+}
+
+export interface ResBlockOptions extends NormOptions {
+  /** Width of the time embedding; null for a network without time. */
+  timeChannels: number | null
+  dropout: number
+}
+
+/**
+ * h = conv(silu(norm(x))) + linear(silu(e)); y = skip(x) + conv(dropout(silu(norm(h)))).
+ * x: [B, in, H, W], e: [B, timeChannels] -> [B, out, H, W]. The second convolution starts at zero.
+ */
+export class ResBlock extends Module {
+  readonly in_layers: Sequential
+  readonly emb_layers: Sequential | null
+  readonly out_layers: Sequential
+  readonly skip_connection: Conv2d | Identity
+
+  constructor(inputs: number, outputs: number, options: ResBlockOptions) {
+    super()
+    const { groups, eps, timeChannels, dropout } = options
+    this.in_layers = new Sequential(
+      new GroupNorm(groups, inputs, { eps }),
+      new SiLU(),
+      new Conv2d(inputs, outputs, 3, { padding: 1 }),
+    )
+    this.emb_layers =
+      timeChannels === null ? null : new Sequential(new SiLU(), new Linear(timeChannels, outputs))
+    this.out_layers = new Sequential(
+      new GroupNorm(groups, outputs, { eps }),
+      new SiLU(),
+      new Dropout(dropout),
+      zeroed(new Conv2d(outputs, outputs, 3, { padding: 1 })),
+    )
+    this.skip_connection = inputs === outputs ? new Identity() : new Conv2d(inputs, outputs, 1)
+  }
+
+  forward(x: Tensor, embedding: Tensor | null = null): Tensor {
+    return torch.scope(() => {
+      let h = this.in_layers.forward(x)
+      if (this.emb_layers && embedding) {
+        h = h.add(this.emb_layers.forward(embedding).unsqueeze(2).unsqueeze(3))
+      }
+      return this.skip_connection.forward(x).add(this.out_layers.forward(h))
+    })
+  }
+}
+
+export interface AttentionOptions extends NormOptions {
+  heads: number
+  /** How the rows of `qkv.weight` are read: see `functional.selfAttention`. */
+  headOrder: functional.HeadOrder
+}
+
+/**
+ * y = x + proj_out(attention(qkv(norm(x)))) over all H * W positions (Wang et al. 2018, non-local
+ * networks). x: [B, C, H, W] -> the same shape. `proj_out` starts at zero.
+ *
+ * The 1x1 convolutions are computed as matrix products on tokens [B, H*W, C]: same numbers, and the
+ * layout that the fused attention kernels ask for.
+ */
+export class AttentionBlock extends Module {
+  readonly norm: GroupNorm
+  readonly qkv: Conv1d
+  readonly proj_out: Conv1d
+  readonly #options: AttentionOptions
+
+  constructor(channels: number, options: AttentionOptions) {
+    super()
+    if (channels % options.heads !== 0) {
+      throw new RangeError(
+        `Attention cannot split ${channels} channels into ${options.heads} heads.`,
+      )
+    }
+    this.#options = options
+    this.norm = new GroupNorm(options.groups, channels, { eps: options.eps })
+    this.qkv = new Conv1d(channels, 3 * channels, 1)
+    this.proj_out = zeroed(new Conv1d(channels, channels, 1))
+  }
+
+  forward(x: Tensor): Tensor {
+    return torch.scope(() => {
+      const tokens = this.norm.forward(x).flatten(2).transpose(1, 2)
+      const qkv = pointwise(tokens, this.qkv)
+      const mixed = pointwise(functional.selfAttention(qkv, this.#options), this.proj_out)
+      return x.add(mixed.transpose(1, 2).reshape(x.shape))
+    })
+  }
+
+  protected override toStringExtra(): string {
+    return `heads=${this.#options.heads}, headOrder=${this.#options.headOrder}`
+  }
+}
+
+/** A convolution of width 1 applied to tokens. [B, T, in] -> [B, T, out]. */
+function pointwise(tokens: Tensor, conv: Conv1d): Tensor {
+  return torch.linear(tokens, conv.weight.flatten(1), conv.bias)
+}
+
+/** Halves height and width by a 3x3 convolution of stride 2. [B, C, H, W] -> [B, C, H/2, W/2]. */
+export class Downsample extends Module {
+  readonly op: Conv2d
+
+  constructor(channels: number) {
+    super()
+    this.op = new Conv2d(channels, channels, 3, { stride: 2, padding: 1 })
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.op.forward(x)
+  }
+}
+
+/** Doubles height and width by repetition, then a 3x3 convolution. [B, C, H, W] -> [B, C, 2H, 2W]. */
+export class Upsample extends Module {
+  readonly conv: Conv2d
+
+  constructor(channels: number) {
+    super()
+    this.conv = new Conv2d(channels, channels, 3, { padding: 1 })
+  }
+
+  forward(x: Tensor): Tensor {
+    return torch.scope(() => this.conv.forward(functional.upsampleNearest(x)))
+  }
+}
+
+/** The layers of one step down or up; hands the time embedding to those that want it (latent-diffusion's TimestepEmbedSequential). */
+export class Stage extends Sequential<Conv2d | ResBlock | AttentionBlock | Downsample | Upsample> {
+  override forward(x: Tensor, embedding: Tensor | null = null): Tensor {
+    return torch.scope(() => {
+      let y = x
+      for (const layer of this.items) {
+        y = layer instanceof ResBlock ? layer.forward(y, embedding) : layer.forward(y)
+      }
+      return y
+    })
+  }
+}

@@ -1,0 +1,50 @@
+/** Layers as functions, for what has no parameters of its own or takes them as arguments (`torch.nn.functional`). */
+
+import type { Tensor } from '../torch/index.js'
+import * as torch from '../torch/index.js'
+
+export {
+  conv1d,
+  conv2d,
+  dropout,
+  groupNorm,
+  linear,
+  scaledDotProductAttention,
+  silu,
+  tanh,
+} from '../torch/index.js'
+
+/** Repeats every pixel scale x scale times. x: [B, C, H, W] -> [B, C, sH, sW]. */
+export function upsampleNearest(x: Tensor, scale = 2): Tensor {
+  return torch.upsampleNearest2d(x, null, { scaleFactors: [scale, scale] })
+}
+
+/** How the rows of a joint query-key-value projection are ordered: see `selfAttention`. */
+export type HeadOrder = 'new' | 'legacy'
+
+/**
+ * Multi-head self-attention softmax(q k^T / sqrt(c)) v over tokens (Vaswani et al. 2017), c = C / heads.
+ *
+ * qkv: [B, T, 3C] -> [B, T, C]. The 3C columns are read as 3 x heads x c ('new': first q, k, v, then
+ * the heads) or as heads x 3 x c ('legacy', latent-diffusion's default). Tokens come before channels
+ * because the fused kernels want unit stride along c: with any other layout libtorch falls back to
+ * the form that holds all T x T scores, 8 GB at 32 000 tokens.
+ */
+export function selfAttention(
+  qkv: Tensor,
+  { heads, headOrder = 'new' }: { heads: number; headOrder?: HeadOrder },
+): Tensor {
+  const [batch = 0, tokens = 0, width = 0] = qkv.shape
+  const channels = width / 3
+  const size = channels / heads
+  const parts =
+    headOrder === 'new'
+      ? qkv.reshape([batch, tokens, 3, heads, size]).permute([2, 0, 3, 1, 4])
+      : qkv.reshape([batch, tokens, heads, 3, size]).permute([3, 0, 2, 1, 4])
+  const mixed = torch.scaledDotProductAttention(
+    parts.select(0, 0),
+    parts.select(0, 1),
+    parts.select(0, 2),
+  )
+  return mixed.transpose(1, 2).reshape([batch, tokens, channels])
+}

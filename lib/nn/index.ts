@@ -1,0 +1,10 @@
+/** Modules with the names, defaults and initial values of `torch.nn`. */
+export { Dropout, SiLU, Tanh } from './activation.js'
+export { ModuleDict, ModuleList, Sequential } from './containers.js'
+export { Conv1d, Conv2d, type ConvOptions } from './conv.js'
+export * as functional from './functional.js'
+export * as init from './init.js'
+export { Identity, Linear } from './linear.js'
+export { type Layer, type LoadReport, Module, parameter, type StateDict } from './module.js'
+export { GroupNorm } from './normalization.js'
+export { Upsample } from './upsample.js'

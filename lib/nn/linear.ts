@@ -1,0 +1,37 @@
+/** Linear and Identity, as in `torch.nn`. */
+
+import type { Tensor } from '../torch/index.js'
+import * as torch from '../torch/index.js'
+import * as init from './init.js'
+import { Module, parameter } from './module.js'
+
+/** y = x weight^T + bias. x: [..., in] -> [..., out]. Initial values uniform in +-1 / sqrt(in). */
+export class Linear extends Module {
+  readonly weight: Tensor
+  readonly bias: Tensor | null
+
+  constructor(inputs: number, outputs: number, { bias = true } = {}) {
+    super()
+    this.weight = parameter(
+      init.kaimingUniform_(torch.empty([outputs, inputs]), { a: Math.sqrt(5) }),
+    )
+    const bound = 1 / Math.sqrt(inputs)
+    this.bias = bias ? parameter(init.uniform_(torch.empty([outputs]), -bound, bound)) : null
+  }
+
+  forward(x: Tensor): Tensor {
+    return torch.linear(x, this.weight, this.bias)
+  }
+
+  protected override toStringExtra(): string {
+    const [out, inputs] = this.weight.shape
+    return `${inputs}, ${out}${this.bias ? '' : ', bias=false'}`
+  }
+}
+
+/** y = x, the same handle. */
+export class Identity extends Module {
+  forward(x: Tensor): Tensor {
+    return x
+  }
+}

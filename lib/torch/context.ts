@@ -1,0 +1,74 @@
+/**
+ * What surrounds an op: the gradient mode, inference mode, autocast and the memory scope. One frame in
+ * AsyncLocalStorage holds them all, so each follows async code and none leaks into a concurrent task.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { dtypeNumber } from './dtype.js'
+import { modeFlags } from './native.js'
+import type { Tensor } from './tensor.js'
+
+export interface Frame {
+  /** Flags of `modeFlags`, sent with every op. */
+  readonly mode: number
+  /** Tensors made here, in order; null outside of any scope. */
+  readonly scope: Tensor[] | null
+}
+
+const root: Frame = { mode: modeFlags.grad, scope: null }
+const storage = new AsyncLocalStorage<Frame>()
+// A program that never enters a frame pays no look-up.
+let entered = false
+
+export function currentFrame(): Frame {
+  return entered ? (storage.getStore() ?? root) : root
+}
+
+/** Runs `fn`, and all that it starts, under a changed frame. */
+export function within<T>(change: Partial<Frame>, fn: () => T): T {
+  const frame = { ...currentFrame(), ...change }
+  entered = true
+  return storage.run(frame, fn)
+}
+
+function withMode<T>(set: number, clear: number, fn: () => T): T {
+  return within({ mode: (currentFrame().mode & ~clear) | set }, fn)
+}
+
+/** Runs `fn` (plain or async) without recording gradients. As `torch.no_grad`. */
+export function noGrad<T>(fn: () => T): T {
+  return withMode(0, modeFlags.grad, fn)
+}
+
+/** Runs `fn` with gradients recorded, inside a `noGrad`. As `torch.enable_grad`. */
+export function enableGrad<T>(fn: () => T): T {
+  return withMode(modeFlags.grad, modeFlags.inference, fn)
+}
+
+/**
+ * Runs `fn` (plain or async) in inference mode: no gradients, and what it makes can never take part in
+ * a backward pass. As `torch.inference_mode`.
+ */
+export function inferenceMode<T>(fn: () => T): T {
+  return withMode(modeFlags.inference, modeFlags.grad, fn)
+}
+
+const deviceTypes: Readonly<Record<string, number>> = { cpu: 0, cuda: 1 }
+
+/**
+ * Runs `fn` (plain or async) with libtorch's autocast: operators that gain from it compute in `dtype`.
+ * As `torch.autocast`.
+ */
+export function autocast<T>(device: 'cpu' | 'cuda', dtype: 'bfloat16' | 'float16', fn: () => T): T {
+  const bits = ((deviceTypes[device] ?? 0) << 16) | (dtypeNumber(dtype) << 8)
+  return withMode(modeFlags.autocast | bits, 0xffff00, fn)
+}
+
+/** Whether ops record gradients here. As `torch.is_grad_enabled`. */
+export function isGradEnabled(): boolean {
+  return (currentFrame().mode & modeFlags.grad) !== 0
+}
+
+/** For optimiser steps: list positions whose tensor is undefined are dropped from all lists of the op. */
+export function skippingUndefined<T>(fn: () => T): T {
+  return withMode(modeFlags.skipUndefined, 0, fn)
+}

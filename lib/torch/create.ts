@@ -1,0 +1,295 @@
+/** Making tensors: from values, and by the factories of PyTorch. */
+import { LandmarkDiffusionError } from '../errors.js'
+import { addon } from './addon.js'
+import { call, type Named } from './call.js'
+import { type DType, dtypeNumber, dtypeOf, type TypedArray } from './dtype.js'
+import { takeId } from './handles.js'
+import type { Generator } from './random.js'
+import type { Scalar } from './scalar.js'
+import { contiguousStrides, intern } from './signature.js'
+import { Tensor } from './tensor.js'
+
+export interface TensorOptions {
+  dtype?: DType
+  device?: string
+  requiresGrad?: boolean
+}
+
+export interface RandomOptions extends TensorOptions {
+  generator?: Generator
+}
+
+export type Values = number | bigint | boolean | readonly Values[]
+
+/** A tensor of a shape over the bytes of `source`, which are copied. */
+function fromBytes(
+  source: Uint8Array,
+  shape: readonly number[],
+  dtype: DType,
+  requiresGrad: boolean,
+): Tensor {
+  const number = dtypeNumber(dtype)
+  const id = takeId()
+  addon().native.fromData(id, source, shape, number, requiresGrad)
+  const strides = contiguousStrides(shape)
+  return new Tensor(
+    id,
+    intern({ defined: true, shape, strides, dtype: number, device: 'cpu', requiresGrad }),
+  )
+}
+
+function bytesOf(array: TypedArray): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
+}
+
+function shapeOf(values: Values): number[] {
+  const shape: number[] = []
+  let level: Values = values
+  while (Array.isArray(level)) {
+    shape.push(level.length)
+    if (level.length === 0) break
+    level = level[0] as Values
+  }
+  return shape
+}
+
+function flatten(values: Values, shape: readonly number[], depth: number, out: unknown[]): void {
+  if (!Array.isArray(values)) {
+    if (depth !== shape.length) throw ragged()
+    out.push(values)
+    return
+  }
+  if (depth >= shape.length || values.length !== shape[depth]) throw ragged()
+  for (const value of values) flatten(value as Values, shape, depth + 1, out)
+}
+
+function ragged(): LandmarkDiffusionError {
+  return new LandmarkDiffusionError(
+    'ERR_SCHEMA',
+    'tensor(): the nested arrays have different lengths at one depth; a tensor is rectangular',
+  )
+}
+
+function pack(values: readonly unknown[], dtype: DType | undefined): TypedArray {
+  if (values.every((value) => typeof value === 'boolean')) {
+    if (values.length > 0) return Uint8Array.from(values as boolean[], Number)
+  }
+  if (values.some((value) => typeof value === 'bigint') || dtype === 'int64') {
+    return BigInt64Array.from(values as (number | bigint)[], (value) => BigInt(value))
+  }
+  const numbers = values as number[]
+  if (!numbers.every((value) => typeof value === 'number' || typeof value === 'boolean')) {
+    throw new LandmarkDiffusionError(
+      'ERR_SCHEMA',
+      'tensor() takes numbers, booleans and BigInts, alone or in nested arrays',
+    )
+  }
+  return dtype === 'float64' ? Float64Array.from(numbers) : Float32Array.from(numbers)
+}
+
+/**
+ * A tensor of values: nested arrays, one number, or a typed array with `shape`. The dtype is that of the
+ * typed array; numbers give float32, BigInts int64, booleans bool, unless `dtype` says otherwise (PyTorch
+ * makes int64 of whole numbers; JavaScript does not tell 1 from 1.0).
+ */
+export function tensor(
+  values: Values | TypedArray,
+  options: TensorOptions & { shape?: readonly number[] } = {},
+): Tensor {
+  let array: TypedArray
+  let shape: readonly number[]
+  let boolean = false
+  if (ArrayBuffer.isView(values)) {
+    array = values as TypedArray
+    shape = options.shape ?? [array.length]
+  } else {
+    const found = shapeOf(values)
+    const flat: unknown[] = []
+    flatten(values, found, 0, flat)
+    array = pack(flat, options.dtype)
+    boolean = flat.length > 0 && flat.every((value) => typeof value === 'boolean')
+    shape = options.shape ?? found
+  }
+  const own = boolean ? 'bool' : dtypeOf(array)
+  const { dtype = own, device = 'cpu', requiresGrad = false } = options
+  // The bits of a half-precision or complex tensor come as the typed array that data() gives.
+  const reinterpreted = ArrayBuffer.isView(values) && carries(array, dtype)
+  const source = reinterpreted ? dtype : own
+  checkLength(array, shape, source)
+  const moved = source !== dtype || device !== 'cpu'
+  const made = fromBytes(bytesOf(array), shape, source, requiresGrad && !moved)
+  if (!moved) return made
+  const result = to(made, { dtype, device })
+  if (result !== made) made.dispose()
+  return requiresGrad ? (call('aten::requires_grad_', [result]) as Tensor) : result
+}
+
+function carries(array: TypedArray, dtype: DType): boolean {
+  if (array instanceof Uint16Array) return dtype === 'float16' || dtype === 'bfloat16'
+  if (array instanceof Float32Array) return dtype === 'complex64'
+  if (array instanceof Float64Array) return dtype === 'complex128'
+  return array instanceof Uint8Array && dtype === 'bool'
+}
+
+function checkLength(array: TypedArray, shape: readonly number[], dtype: DType): void {
+  const parts = dtype === 'complex64' || dtype === 'complex128' ? 2 : 1
+  const wanted = shape.reduce((product, length) => product * length, parts)
+  const valid = shape.every((length) => Number.isSafeInteger(length) && length >= 0)
+  if (!valid || wanted !== array.length) {
+    throw new LandmarkDiffusionError(
+      'ERR_SCHEMA',
+      `tensor(): shape [${shape.join(', ')}] wants ${wanted} values, got ${array.length}`,
+    )
+  }
+}
+
+/** A tensor over raw little-endian bytes, which are copied. */
+export function fromBuffer(
+  bytes: Uint8Array | ArrayBuffer,
+  options: { dtype: DType; shape: readonly number[]; device?: string; requiresGrad?: boolean },
+): Tensor {
+  const view = bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes)
+  const { dtype, shape, device = 'cpu', requiresGrad = false } = options
+  if (!shape.every((length) => Number.isSafeInteger(length) && length >= 0)) {
+    throw new LandmarkDiffusionError('ERR_SCHEMA', `fromBuffer(): [${shape.join(', ')}] is no shape`)
+  }
+  let made: Tensor
+  try {
+    made = fromBytes(view, shape, dtype, requiresGrad && device === 'cpu')
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new LandmarkDiffusionError('ERR_SCHEMA', `fromBuffer(): ${reason}`, { cause })
+  }
+  if (device === 'cpu') return made
+  const moved = to(made, { device })
+  made.dispose()
+  return requiresGrad ? (call('aten::requires_grad_', [moved]) as Tensor) : moved
+}
+
+/** The tensor in another dtype or on another device; itself where nothing changes. */
+export function to(source: Tensor, target: DType | string | { dtype?: DType; device?: string }): Tensor {
+  const wanted = typeof target === 'string' ? fromText(target) : target
+  const { dtype = source.dtype, device = source.device } = wanted
+  if (dtype === source.dtype && device === source.device) return source
+  return call('aten::to.device', [source, device, dtype]) as Tensor
+}
+
+function fromText(target: string): { dtype?: DType; device?: string } {
+  return /^(cpu|cuda|meta)(:\d+)?$/.test(target) ? { device: target } : { dtype: target as DType }
+}
+
+function factory(name: string, args: readonly unknown[], options: RandomOptions = {}): Tensor {
+  const { requiresGrad, ...named } = options
+  const made = call(name, args, named as Named) as Tensor
+  return requiresGrad ? (call('aten::requires_grad_', [made]) as Tensor) : made
+}
+
+/** Factories with a generator are overloads of their own. */
+function random(name: string, args: readonly unknown[], options: RandomOptions = {}): Tensor {
+  const { generator, ...rest } = options
+  if (generator === undefined) return factory(name, args, rest)
+  const [base, overload] = name.split('.') as [string, string | undefined]
+  const seeded = overload === undefined ? `${base}.generator` : `${base}.${overload}_generator`
+  return factory(seeded, args, options)
+}
+
+type Shape = readonly number[]
+
+export function zeros(shape: Shape, options?: TensorOptions): Tensor {
+  return factory('aten::zeros', [shape], options)
+}
+
+export function ones(shape: Shape, options?: TensorOptions): Tensor {
+  return factory('aten::ones', [shape], options)
+}
+
+/** Memory as it comes: any values. */
+export function empty(shape: Shape, options?: TensorOptions): Tensor {
+  return factory('aten::empty.memory_format', [shape], options)
+}
+
+export function full(shape: Shape, value: Scalar, options?: TensorOptions): Tensor {
+  return factory('aten::full', [shape, value], options)
+}
+
+/** `arange(end)`, `arange(start, end)` or `arange(start, end, step)`; int64 for whole numbers. */
+export function arange(...args: [...number[], TensorOptions] | number[]): Tensor {
+  const last = args.at(-1)
+  const options = typeof last === 'object' ? last : {}
+  const numbers = args.filter((value) => typeof value === 'number')
+  const overload = ['', '', '.start', '.start_step'][numbers.length] ?? '.start_step'
+  return factory(`aten::arange${overload}`, numbers, options)
+}
+
+export function linspace(start: number, end: number, steps: number, options?: TensorOptions): Tensor {
+  return factory('aten::linspace', [start, end, steps], options)
+}
+
+/** Identity matrix. */
+export function eye(n: number, options?: TensorOptions): Tensor {
+  return factory('aten::eye', [n], options)
+}
+
+/** Standard normal numbers. */
+export function randn(shape: Shape, options?: RandomOptions): Tensor {
+  return random('aten::randn', [shape], options)
+}
+
+/** Uniform numbers in [0, 1). */
+export function rand(shape: Shape, options?: RandomOptions): Tensor {
+  return random('aten::rand', [shape], options)
+}
+
+/** Uniform integers in [low, high), int64. */
+export function randint(low: number, high: number, shape: Shape, options?: RandomOptions): Tensor {
+  return random('aten::randint.low', [low, high, shape], options)
+}
+
+export function randperm(n: number, options?: RandomOptions): Tensor {
+  return random('aten::randperm', [n], options)
+}
+
+export function zerosLike(source: Tensor, options?: TensorOptions): Tensor {
+  return factory('aten::zeros_like', [source], options)
+}
+
+export function onesLike(source: Tensor, options?: TensorOptions): Tensor {
+  return factory('aten::ones_like', [source], options)
+}
+
+export function emptyLike(source: Tensor, options?: TensorOptions): Tensor {
+  return factory('aten::empty_like', [source], options)
+}
+
+export function fullLike(source: Tensor, value: Scalar, options?: TensorOptions): Tensor {
+  return factory('aten::full_like', [source, value], options)
+}
+
+/** Standard normal numbers of the source's shape; with a generator as `randn`. */
+export function randnLike(source: Tensor, options: RandomOptions = {}): Tensor {
+  if (options.generator === undefined) return factory('aten::randn_like', [source], options)
+  const { dtype = source.dtype, device = source.device, ...rest } = options
+  return randn(source.shape, { dtype, device, ...rest })
+}
+
+/** A device by its name; checks it. */
+export function device(name: string): string {
+  if (!/^(cpu|cuda|meta)(:\d+)?$/.test(name)) {
+    throw new LandmarkDiffusionError(
+      'ERR_SCHEMA',
+      `'${name}' is no device; there are 'cpu' and 'cuda:0', 'cuda:1', ...`,
+    )
+  }
+  return name
+}
+
+declare module './tensor.js' {
+  interface Tensor {
+    /** This tensor in another dtype or on another device; itself where nothing changes. */
+    to(target: DType | string | { dtype?: DType; device?: string }): Tensor
+  }
+}
+
+Tensor.prototype.to = function (this: Tensor, target) {
+  return to(this, target)
+}

@@ -1,0 +1,43 @@
+/**
+ * `landmark-diffusion/torch`: libtorch for Node. Ops are queued and return at once; values are promises.
+ *
+ * ```ts
+ * import * as torch from 'landmark-diffusion/torch'
+ * using x = torch.randn([8, 3, 64, 64])
+ * const w = torch.randn([16, 3, 3, 3], { requiresGrad: true })
+ * const loss = torch.conv2d(x, w, null, { padding: 1 }).square().mean()
+ * loss.backward()
+ * console.log(await loss.item(), (await w.grad!.data())[0])
+ * ```
+ */
+export { TensorDisposedError } from '../errors.js'
+export { type GradOptions, grad } from './autograd.js'
+export { call } from './call.js'
+export {
+  autocast,
+  enableGrad,
+  inferenceMode,
+  isGradEnabled,
+  noGrad,
+  skippingUndefined,
+} from './context.js'
+export * from './create.js'
+export type { DType, TypedArray } from './dtype.js'
+export * from './generated/functions.js'
+export { ops } from './operator.js'
+export {
+  cuda,
+  emptyCache,
+  getNumThreads,
+  type Memory,
+  memory,
+  setNumThreads,
+  synchronize,
+  versions,
+} from './process.js'
+export { Generator, getRngState, manualSeed, setRngState } from './random.js'
+export { type Complex, type Scalar, scalar, TypedScalar } from './scalar.js'
+export { keep, scope, scopeAsync } from './scope.js'
+export { type Loaded, load, loadPickle, type SaveOptions, save } from './serialization.js'
+export { type BackwardOptions, clearGradients, gradients, Tensor } from './tensor.js'
+export { OpError, setTracing } from './trace.js'

@@ -1,0 +1,160 @@
+/** The contract of the native addon: every function that TypeScript may call, and nothing else does. */
+
+/** What is known of a tensor without its values. `dtype` is libtorch's ScalarType number. */
+export interface TensorInfo {
+  readonly defined: boolean
+  readonly shape: readonly number[]
+  readonly strides: readonly number[]
+  readonly dtype: number
+  readonly device: string
+  readonly requiresGrad: boolean
+}
+
+export interface NativeArgument {
+  readonly name: string
+  readonly type: string
+  /** `int[2]`: 2; a single number may then stand for the list. */
+  readonly size: number | null
+  readonly keywordOnly: boolean
+  readonly hasDefault: boolean
+  readonly written: boolean
+}
+
+export interface NativeSchema {
+  readonly name: string
+  readonly text: string
+  /** The results depend on values: they come as a promise. */
+  readonly dynamic: boolean
+  readonly arguments: readonly NativeArgument[]
+  /** `argument`: index of the argument that the result is (in place, out=), or -1. */
+  readonly returns: readonly { readonly type: string; readonly argument: number }[]
+}
+
+export interface NativeResult {
+  readonly tensor?: TensorInfo
+  readonly tensors?: readonly TensorInfo[]
+  readonly value?: unknown
+}
+
+/** Results of an op that was waited for. Their tensors wait under `key` until `adopt` names them. */
+export interface NativeOutcome {
+  readonly key: number
+  readonly results: readonly NativeResult[]
+}
+
+export interface NativeValue {
+  readonly bytes: ArrayBuffer
+  readonly shape: readonly number[]
+  readonly dtype: number
+}
+
+export interface NativeVersions {
+  readonly libtorch: string
+  readonly cuda: boolean
+  readonly cudaDevices: number
+  readonly cpuCapability: string
+}
+
+export interface NativeMemory {
+  readonly bytes: number
+  readonly peakBytes: number
+  readonly cachedBytes: number
+  readonly queued: number
+}
+
+/** Layout of `words`, in which an op is handed over: see `Scratch` in native/napi/operators.cpp. */
+export const scratch = {
+  site: 0,
+  mode: 1,
+  trace: 2,
+  inputs: 3,
+  numbers: 4,
+  outputs: 5,
+  ids: 6,
+} as const
+
+/** Flags of an op's mode: see native/runtime/record.h. */
+export const modeFlags = { grad: 1, inference: 2, autocast: 4, skipUndefined: 8 } as const
+
+/** Site::Slot of native/dispatch/site.h; -1 takes the schema's default. */
+export const slots = {
+  default: -1,
+  constant: 0,
+  tensor: 1,
+  tensorList: 2,
+  optionalTensorList: 3,
+  double: 4,
+  int: 5,
+  generator: 6,
+} as const
+
+export type MakeError = (
+  kind: 'op' | 'memory',
+  op: string,
+  inputs: string,
+  message: string,
+  trace: number,
+) => Error
+
+export interface Native {
+  readonly words: ArrayBuffer
+  readonly numbers: ArrayBuffer
+  start(makeError: MakeError): void
+  operators(): string[]
+  schema(name: string): NativeSchema | null
+  createSite(name: string, slots: readonly number[], values: readonly unknown[]): number
+  releaseSite(site: number): void
+  /** Queues the op in `words`. */
+  enqueue(): void
+  runSync(): NativeOutcome
+  runAsync(): Promise<NativeOutcome>
+  adopt(key: number, ids: readonly number[]): void
+  registerSignature(
+    id: number,
+    shape: readonly number[],
+    strides: readonly number[],
+    dtype: number,
+    requiresGrad: boolean,
+  ): void
+  /** The op in `words` with signature ids for tensor ids: its results, or libtorch's message. */
+  infer(): readonly TensorInfo[] | string
+  fromData(
+    id: number,
+    bytes: Uint8Array,
+    shape: readonly number[],
+    dtype: number,
+    requiresGrad: boolean,
+  ): void
+  read(id: number): Promise<NativeValue>
+  free(ids: readonly number[]): void
+  synchronize(): Promise<void>
+  backward(
+    tensors: readonly number[],
+    gradients: readonly number[],
+    inputs: readonly number[],
+    retainGraph: boolean,
+    createGraph: boolean,
+    trace: number,
+  ): void
+  grad(
+    outputs: readonly number[],
+    inputs: readonly number[],
+    gradOutputs: readonly number[],
+    retainGraph: boolean,
+    createGraph: boolean,
+    allowUnused: boolean,
+    results: readonly number[],
+    trace: number,
+  ): void
+  getGrad(ids: readonly number[], results: readonly number[]): void
+  setGrad(ids: readonly number[], gradient: number): void
+  manualSeed(generator: number, seed: bigint): void
+  createGenerator(id: number, device: string, seed: bigint): void
+  generatorState(id: number): Promise<Uint8Array>
+  setGeneratorState(id: number, state: Uint8Array): void
+  versions(): NativeVersions
+  memory(): NativeMemory
+  trim(): void
+  setNumThreads(threads: number): void
+  getNumThreads(): Promise<number>
+}

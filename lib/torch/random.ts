@@ -1,0 +1,70 @@
+/** Seeds and generators. The same seed gives PyTorch's numbers: the streams are libtorch's own. */
+import { LandmarkDiffusionError, TensorDisposedError } from '../errors.js'
+import { addon } from './addon.js'
+import { freeIds, takeId } from './handles.js'
+
+function toSeed(seed: number | bigint): bigint {
+  const whole = typeof seed === 'bigint' || Number.isSafeInteger(seed)
+  if (!whole) {
+    throw new LandmarkDiffusionError('ERR_SCHEMA', `a seed is a whole number, got ${seed}`)
+  }
+  return BigInt.asUintN(64, BigInt(seed))
+}
+
+/** A source of random numbers apart from the default one. Pass it to random operators as `generator`. */
+export class Generator {
+  #id: number
+
+  constructor(
+    readonly device = 'cpu',
+    seed: number | bigint = 67280421310721,
+  ) {
+    const value = toSeed(seed)
+    this.#id = takeId()
+    addon().native.createGenerator(this.#id, device, value)
+  }
+
+  /** @internal */
+  get id(): number {
+    if (this.#id === 0) throw new TensorDisposedError('the generator is disposed')
+    return this.#id
+  }
+
+  manualSeed(seed: number | bigint): this {
+    addon().native.manualSeed(this.id, toSeed(seed))
+    return this
+  }
+
+  /** The bytes of PyTorch's `get_state()`, as of the ops queued so far. */
+  getState(): Promise<Uint8Array> {
+    return addon().native.generatorState(this.id)
+  }
+
+  setState(state: Uint8Array): this {
+    addon().native.setGeneratorState(this.id, state)
+    return this
+  }
+
+  dispose(): void {
+    if (this.#id !== 0) freeIds([this.#id])
+    this.#id = 0
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose()
+  }
+}
+
+/** Seeds the default generators of all devices. As `torch.manual_seed`. */
+export function manualSeed(seed: number | bigint): void {
+  addon().native.manualSeed(0, toSeed(seed))
+}
+
+/** State of the CPU's default generator, as of the ops queued so far. */
+export function getRngState(): Promise<Uint8Array> {
+  return addon().native.generatorState(0)
+}
+
+export function setRngState(state: Uint8Array): void {
+  addon().native.setGeneratorState(0, state)
+}

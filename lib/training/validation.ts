@@ -1,0 +1,111 @@
+/** Scoring a model on held-out training images while it trains: always the same images, the same noise, the network in evaluation mode. */
+
+import type { ImageCache } from '../data/cache.js'
+import type { Sample } from '../data/isbi2015.js'
+import { Random } from '../data/random.js'
+import { LandmarkDiffusionError } from '../errors.js'
+import { Predictor } from '../inference/predictor.js'
+import { fitCanvas } from '../landmarks/geometry.js'
+import type { UNet } from '../model/index.js'
+import type { Config } from './config-schema.js'
+
+export interface ValidationFigures {
+  /** Mean radial error over all points, in `unit`. */
+  mre: number
+  median: number
+  /** Share of points within 2 mm, in percent; null where an image has no pixel size. */
+  sdr2: number | null
+  /** Points that are off by more than 10 mm; null where an image has no pixel size. */
+  gross: number | null
+  points: number
+  /** Pixels of the original image where an image has no pixel size. */
+  unit: 'mm' | 'px'
+}
+
+/** Images that are scored together. */
+const batchSize = 4
+
+/** Places of the samples to hold out, and of those to train on; the same for the same seed. */
+export function splitValidation(
+  count: number,
+  { images, seed }: Config['train']['validation'],
+): { training: number[]; validation: number[] } {
+  if (images >= count) {
+    throw new LandmarkDiffusionError(
+      'ERR_CONFIG',
+      `train.validation.images = ${images} leaves nothing to train on: there are ${count} training images`,
+    )
+  }
+  const held = new Set(new Random(seed).permutation(count).subarray(0, images))
+  const all = Array.from({ length: count }, (_, i) => i)
+  return {
+    training: all.filter((i) => !held.has(i)),
+    validation: all.filter((i) => held.has(i)),
+  }
+}
+
+export class Validator {
+  readonly #config: Config
+  readonly #cache: ImageCache
+  readonly #samples: readonly Sample[]
+
+  /** cache: the images of these samples in the same order */
+  constructor(config: Config, cache: ImageCache, samples: readonly Sample[]) {
+    this.#config = config
+    this.#cache = cache
+    this.#samples = samples
+  }
+
+  /** Leaves the model in training mode. */
+  async score(model: UNet, signal?: AbortSignal): Promise<ValidationFigures> {
+    const { steps, seed } = this.#config.train.validation
+    const predictor = new Predictor(model, this.#config)
+    const errors: number[] = []
+    const unit = this.#samples.every(({ pixelSize }) => pixelSize) ? 'mm' : 'px'
+    model.eval()
+    try {
+      for (let first = 0; first < this.#samples.length; first += batchSize) {
+        const samples = this.#samples.slice(first, first + batchSize)
+        const images = Buffer.concat(samples.map((_, i) => this.#cache.get(first + i)))
+        const seeds = samples.map((_, i) => seed + first + i)
+        const predictions = await predictor.predict(images, { steps, chains: 1, seeds, signal })
+        for (const [i, { points }] of predictions.entries()) {
+          errors.push(...radialErrors(samples[i] as Sample, points, this.#cache, unit))
+        }
+      }
+    } finally {
+      model.train()
+    }
+    return summarise(errors, unit)
+  }
+}
+
+function radialErrors(
+  sample: Sample,
+  points: readonly (readonly [number, number])[],
+  canvas: ImageCache,
+  unit: 'mm' | 'px',
+): number[] {
+  const toOriginal = fitCanvas(sample, canvas).inverse()
+  const [sx, sy] = unit === 'mm' ? (sample.pixelSize ?? [1, 1]) : [1, 1]
+  return points.flatMap((point, n) => {
+    const truth = sample.points?.[n]
+    if (!truth) return []
+    const [x, y] = toOriginal.apply(point)
+    return Math.hypot((x - truth[0]) * sx, (y - truth[1]) * sy)
+  })
+}
+
+function summarise(errors: number[], unit: 'mm' | 'px'): ValidationFigures {
+  const points = errors.length
+  const sorted = errors.toSorted((a, b) => a - b)
+  const within = (limit: number) => errors.filter((error) => error <= limit).length
+  return {
+    mre: errors.reduce((sum, error) => sum + error, 0) / points,
+    median: sorted[Math.floor(points / 2)] ?? Number.NaN,
+    sdr2: unit === 'mm' ? (100 * within(2)) / points : null,
+    gross: unit === 'mm' ? points - within(10) : null,
+    points,
+    unit,
+  }
+}

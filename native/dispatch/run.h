@@ -1,0 +1,60 @@
+// Running one op record on the executor, and the shape answers that JavaScript waits for.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <vector>
+
+#include "dispatch/site.h"
+#include "runtime/session.h"
+
+namespace ld {
+
+// What JavaScript knows of a tensor without its values.
+struct TensorInfo {
+  std::vector<int64_t> shape;
+  std::vector<int64_t> strides;
+  int dtype = 0;  // c10::ScalarType
+  std::string device;
+  bool requiresGrad = false;
+  bool defined = false;
+};
+
+TensorInfo describe(const at::Tensor& tensor);
+
+// "float32[1, 3, 8, 8]": for messages.
+std::string brief(const at::Tensor& tensor);
+
+// Results of an op whose outputs JavaScript does not know yet.
+struct Outcome {
+  std::vector<c10::IValue> results;
+  FailurePtr failure;
+};
+
+// Runs an op record of known outputs: results go into the table, a failure poisons them.
+void runOp(Session& session, const uint32_t* words);
+
+// Runs the same record, ignoring its outputs, and returns what came out.
+Outcome runForOutcome(Session& session, const uint32_t* words);
+
+// Answers by the operator's Meta kernel, without the executor: `inputs` are meta tensors.
+// Throws where libtorch has no Meta kernel for it.
+std::vector<c10::IValue> inferOnMeta(const Site& site, const std::vector<at::Tensor>& inputs,
+                                     const std::vector<double>& numbers, uint32_t mode);
+
+// Puts libtorch's thread-local state to `mode` (record::Mode); cheap where nothing changes.
+class ModeGuard {
+ public:
+  explicit ModeGuard(uint32_t mode);
+  ~ModeGuard();
+  ModeGuard(const ModeGuard&) = delete;
+  ModeGuard& operator=(const ModeGuard&) = delete;
+
+ private:
+  struct State;
+  State* state_ = nullptr;
+  bool grad_;
+};
+
+}  // namespace ld

@@ -1,0 +1,35 @@
+// A call site: an operator with all its constant arguments filled in once, and slots for what
+// varies from call to call (tensors, scalar numbers, generators). JavaScript interns sites, so a
+// call sends a site and its slots, and never converts a constant twice.
+#pragma once
+
+#include <ATen/core/dispatch/Dispatcher.h>
+
+#include <vector>
+
+namespace ld {
+
+struct Site {
+  enum class Slot : uint8_t {
+    Constant,
+    Tensor,              // one id; 0 is an absent optional tensor
+    TensorList,          // `count` ids
+    OptionalTensorList,  // `count` ids, 0 for an absent one
+    Double,
+    Int,
+    Generator,  // one id
+  };
+  struct Argument {
+    Slot slot = Slot::Constant;
+    uint32_t count = 0;
+    c10::IValue constant;
+  };
+
+  explicit Site(c10::OperatorHandle op) : op(std::move(op)) {}
+
+  c10::OperatorHandle op;
+  std::vector<Argument> arguments;
+  std::vector<bool> written;  // per result: it is one of the arguments, in place or out=
+};
+
+}  // namespace ld

@@ -1,0 +1,154 @@
+#include "napi/environment.h"
+
+#include "napi/convert.h"
+#include "runtime/executor.h"
+#include "runtime/lifetime.h"
+#include "runtime/record.h"
+
+namespace ld {
+
+namespace {
+
+constexpr size_t kScratchWords = 1u << 20;
+constexpr size_t kNumbers = 1u << 12;
+
+// The scratch memory is owned natively and shared with JavaScript; the array buffer's finalizer
+// drops one reference, so neither side can outlive it.
+template <typename T>
+Napi::ArrayBuffer share(Napi::Env env, const std::shared_ptr<std::vector<T>>& memory) {
+  auto* reference = new std::shared_ptr<std::vector<T>>(memory);
+  return Napi::ArrayBuffer::New(
+      env, memory->data(), memory->size() * sizeof(T),
+      [](Napi::BasicEnv, void*, std::shared_ptr<std::vector<T>>* held) { delete held; }, reference);
+}
+
+napi_value enqueueHot(napi_env env, napi_callback_info info) {
+  void* data = nullptr;
+  napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
+  return static_cast<Environment*>(data)->enqueue(env);
+}
+
+}  // namespace
+
+Environment::Environment(Napi::Env env, Napi::Object exports)
+    : scratch_(std::make_shared<std::vector<uint32_t>>(kScratchWords)),
+      numbers_(std::make_shared<std::vector<double>>(kNumbers)) {
+  startProcess();
+  DefineAddon(exports, {
+                           InstanceMethod("start", &Environment::start),
+                           InstanceMethod("operators", &Environment::operators),
+                           InstanceMethod("schema", &Environment::schema),
+                           InstanceMethod("createSite", &Environment::createSite),
+                           InstanceMethod("releaseSite", &Environment::releaseSite),
+                           InstanceMethod("runSync", &Environment::runSync),
+                           InstanceMethod("runAsync", &Environment::runAsync),
+                           InstanceMethod("adopt", &Environment::adopt),
+                           InstanceMethod("registerSignature", &Environment::registerSignature),
+                           InstanceMethod("infer", &Environment::infer),
+                           InstanceMethod("fromData", &Environment::fromData),
+                           InstanceMethod("read", &Environment::read),
+                           InstanceMethod("free", &Environment::free),
+                           InstanceMethod("synchronize", &Environment::synchronize),
+                           InstanceMethod("backward", &Environment::backward),
+                           InstanceMethod("grad", &Environment::grad),
+                           InstanceMethod("getGrad", &Environment::getGrad),
+                           InstanceMethod("setGrad", &Environment::setGrad),
+                           InstanceMethod("manualSeed", &Environment::manualSeed),
+                           InstanceMethod("createGenerator", &Environment::createGenerator),
+                           InstanceMethod("generatorState", &Environment::generatorState),
+                           InstanceMethod("setGeneratorState", &Environment::setGeneratorState),
+                           InstanceMethod("versions", &Environment::versions),
+                           InstanceMethod("memory", &Environment::memory),
+                           InstanceMethod("trim", &Environment::trim),
+                           InstanceMethod("setNumThreads", &Environment::setNumThreads),
+                           InstanceMethod("getNumThreads", &Environment::getNumThreads),
+                       });
+  napi_value hot = nullptr;
+  NAPI_THROW_IF_FAILED_VOID(env, napi_create_function(env, "enqueue", NAPI_AUTO_LENGTH, &enqueueHot, this, &hot));
+  exports.Set("enqueue", Napi::Value(env, hot));
+  exports.Set("words", share(env, scratch_));
+  exports.Set("numbers", share(env, numbers_));
+}
+
+// start(makeError): opens the session. `makeError(kind, op, inputs, message, trace)` builds the
+// error that a failure becomes in JavaScript.
+void Environment::start(const Info& info) {
+  const Napi::Env env = info.Env();
+  makeError_ = Napi::Persistent(info[0].As<Napi::Function>());
+  napi_value name = Napi::String::New(env, "landmark-diffusion");
+  const napi_status status = napi_create_threadsafe_function(
+      env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this,
+      [](napi_env raw, napi_value, void* context, void*) {
+        if (raw != nullptr) static_cast<Environment*>(context)->deliver(raw);
+      },
+      &wakeUp_);
+  NAPI_THROW_IF_FAILED_VOID(env, status);
+  // Alive only while a promise is open, so that a finished script ends.
+  napi_unref_threadsafe_function(env, wakeUp_);
+  session_->notify = [wakeUp = wakeUp_] { napi_call_threadsafe_function(wakeUp, nullptr, napi_tsfn_nonblocking); };
+  Executor::instance().open(session_);
+  // In the hook, not in a destructor: a thread-safe function that is still held keeps a worker's
+  // teardown waiting before any destructor runs.
+  napi_add_env_cleanup_hook(env, [](void* self) { static_cast<Environment*>(self)->stop(); }, this);
+}
+
+void Environment::stop() {
+  Executor::instance().close(*session_);
+  napi_release_threadsafe_function(wakeUp_, napi_tsfn_abort);
+  promises_.clear();
+  adoptions_.clear();
+}
+
+Environment::Promise Environment::openPromise(Napi::Env env) {
+  const uint64_t id = nextKey_++;
+  auto deferred = Napi::Promise::Deferred::New(env);
+  // ref and unref set a flag and do not count, so the count is ours.
+  if (promises_.empty()) napi_ref_threadsafe_function(env, wakeUp_);
+  const auto promise = deferred.Promise();
+  promises_.emplace(id, std::move(deferred));
+  return {id, promise};
+}
+
+void Environment::deliver(Napi::Env env) {
+  Napi::HandleScope all(env);
+  for (auto& completion : session_->takeCompletions()) {
+    Napi::HandleScope one(env);
+    auto& settle = static_cast<Settle&>(*completion);
+    const auto found = promises_.find(settle.promise);
+    if (found == promises_.end()) continue;
+    const auto deferred = found->second;
+    promises_.erase(found);
+    try {
+      if (settle.failure) {
+        deferred.Reject(failureToJs(env, *settle.failure));
+      } else {
+        deferred.Resolve(settle.value(*this, env));
+      }
+    } catch (const Napi::Error& error) {
+      deferred.Reject(error.Value());
+    } catch (const std::exception& error) {
+      deferred.Reject(Napi::Error::New(env, error.what()).Value());
+    }
+  }
+  if (promises_.empty()) napi_unref_threadsafe_function(env, wakeUp_);
+}
+
+Napi::Value Environment::failureToJs(Napi::Env env, const Failure& failure) {
+  const char* kind = failure.kind == Failure::Kind::OutOfMemory ? "memory" : "op";
+  return makeError_.Call({Napi::String::New(env, kind), Napi::String::New(env, failure.op),
+                          Napi::String::New(env, failure.inputs), Napi::String::New(env, failure.message),
+                          Napi::Number::New(env, failure.trace)});
+}
+
+Napi::Object Environment::infoToJs(Napi::Env env, const TensorInfo& info) {
+  auto result = Napi::Object::New(env);
+  result.Set("defined", info.defined);
+  result.Set("shape", intsToJs(env, info.shape));
+  result.Set("strides", intsToJs(env, info.strides));
+  result.Set("dtype", info.dtype);
+  result.Set("device", info.device);
+  result.Set("requiresGrad", info.requiresGrad);
+  return result;
+}
+
+}  // namespace ld

@@ -1,0 +1,95 @@
+// Exported functions that move values between JavaScript and tensors.
+#include <ATen/ops/empty.h>
+
+#include <cstring>
+
+#include "napi/convert.h"
+#include "napi/environment.h"
+#include "runtime/executor.h"
+
+namespace ld {
+
+// fromData(id, bytes: Uint8Array, shape, dtype, requiresGrad): a CPU tensor with a copy of `bytes`.
+void Environment::fromData(const Info& info) {
+  const uint32_t id = info[0].As<Napi::Number>().Uint32Value();
+  const auto bytes = info[1].As<Napi::Uint8Array>();
+  const auto shape = intsFromJs(info[2]);
+  const auto dtype = static_cast<at::ScalarType>(info[3].As<Napi::Number>().Int32Value());
+  const bool requiresGrad = info[4].As<Napi::Boolean>().Value();
+  at::Tensor tensor = at::empty(shape, at::TensorOptions().dtype(dtype));
+  if (tensor.nbytes() != bytes.ByteLength()) {
+    throw Napi::RangeError::New(info.Env(), "the shape wants " + std::to_string(tensor.nbytes()) + " bytes, the data has " +
+                                                std::to_string(bytes.ByteLength()));
+  }
+  if (tensor.nbytes() > 0) std::memcpy(tensor.mutable_data_ptr(), bytes.Data(), tensor.nbytes());
+  if (requiresGrad) tensor.requires_grad_(true);
+  Executor::instance().submit(*session_, [id, tensor](Session& session) { session.table.put(id, tensor); });
+}
+
+// read(id): a promise of { bytes: ArrayBuffer, shape, dtype }, a contiguous copy of the values.
+Napi::Value Environment::read(const Info& info) {
+  const uint32_t id = info[0].As<Napi::Number>().Uint32Value();
+  const auto [promise, result] = openPromise(info.Env());
+  Executor::instance().submit(*session_, [id, promise = promise](Session& session) {
+    const auto& slot = session.table.at(id);
+    FailurePtr failure = slot.failure;
+    at::Tensor copy;
+    if (!failure) {
+      try {
+        TORCH_CHECK(slot.tensor.defined(), "the tensor holds nothing: a gradient that no backward() reached, or a result that never came");
+        const at::NoGradGuard guard;
+        copy = at::empty(slot.tensor.sizes(), slot.tensor.options().device(at::kCPU).memory_format(at::MemoryFormat::Contiguous));
+        copy.copy_(slot.tensor.detach().resolve_conj().resolve_neg());
+      } catch (...) {
+        failure = currentFailure("read", brief(slot.tensor), 0);
+      }
+    }
+    if (failure == session.unreported) session.unreported.reset();
+    session.complete(Settle::make(promise, std::move(failure), [copy](Environment&, Napi::Env env) -> Napi::Value {
+      auto value = Napi::Object::New(env);
+      const size_t bytes = copy.nbytes();
+      constexpr size_t kSmall = 4096;
+      if (bytes <= kSmall) {
+        auto buffer = Napi::ArrayBuffer::New(env, bytes);
+        if (bytes > 0) std::memcpy(buffer.Data(), copy.const_data_ptr(), bytes);
+        value.Set("bytes", buffer);
+      } else {
+        value.Set("bytes", Napi::ArrayBuffer::New(
+                               env, const_cast<void*>(copy.const_data_ptr()), bytes,
+                               [](Napi::BasicEnv, void*, at::Tensor* held) { delete held; }, new at::Tensor(copy)));
+      }
+      value.Set("shape", intsToJs(env, copy.sizes()));
+      value.Set("dtype", static_cast<int>(copy.scalar_type()));
+      return value;
+    }));
+  });
+  return result;
+}
+
+// free(ids): queued behind the ops that use them.
+void Environment::free(const Info& info) {
+  const auto ids = info[0].As<Napi::Array>();
+  auto& executor = Executor::instance();
+  constexpr uint32_t kMost = 4096;
+  for (uint32_t from = 0; from < ids.Length(); from += kMost) {
+    const uint32_t count = std::min(kMost, ids.Length() - from);
+    uint32_t* words = executor.reserve(*session_, count + 2);
+    words[0] = record::Free;
+    words[1] = count + 2;
+    for (uint32_t i = 0; i < count; ++i) words[i + 2] = ids.Get(from + i).As<Napi::Number>().Uint32Value();
+    executor.publish(*session_, count + 2);
+  }
+}
+
+// synchronize(): a promise that everything queued so far is done; rejects with a failure that
+// nobody has been told of.
+Napi::Value Environment::synchronize(const Info& info) {
+  const auto [promise, result] = openPromise(info.Env());
+  Executor::instance().submit(*session_, [promise = promise](Session& session) {
+    session.complete(Settle::make(promise, std::exchange(session.unreported, nullptr),
+                                  [](Environment&, Napi::Env env) -> Napi::Value { return env.Undefined(); }));
+  });
+  return result;
+}
+
+}  // namespace ld

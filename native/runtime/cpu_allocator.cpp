@@ -1,0 +1,152 @@
+#include "runtime/cpu_allocator.h"
+
+#include <c10/core/CPUAllocator.h>
+#include <c10/util/Exception.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <vector>
+
+namespace ld {
+
+namespace {
+
+// Stands before every block, so that a block can be freed by whoever holds its pointer.
+struct alignas(64) Header {
+  uint64_t bytes;  // usable, the size of its class
+  uint32_t sizeClass;
+};
+static_assert(sizeof(Header) == 64);
+
+constexpr uint64_t kSmallest = 64;
+constexpr uint64_t kMapped = 1u << 20;    // from here on straight from mmap, so that a trim returns it
+constexpr uint64_t kHugePage = 4u << 20;  // from here on transparent huge pages are asked for
+constexpr uint32_t kSteps = 8;            // classes a power of two: at most 12.5 % is wasted
+
+// Rounds up to a size class and names it.
+std::pair<uint64_t, uint32_t> classOf(uint64_t bytes) {
+  bytes = std::max(bytes, kSmallest);
+  const uint64_t power = std::bit_floor(bytes);
+  const uint64_t step = std::max<uint64_t>(power / kSteps, 1);
+  const uint64_t over = (bytes - power + step - 1) / step;
+  return {power + over * step, static_cast<uint32_t>(std::countr_zero(power)) * kSteps + static_cast<uint32_t>(over)};
+}
+
+class CachingAllocator final : public c10::Allocator {
+ public:
+  c10::DataPtr allocate(size_t bytes) override {
+    if (bytes == 0) return {nullptr, nullptr, &release, c10::Device(c10::DeviceType::CPU)};
+    void* data = take(bytes);
+    return {data, data, &release, c10::Device(c10::DeviceType::CPU)};
+  }
+
+  c10::DeleterFnPtr raw_deleter() const override { return &release; }
+
+  void copy_data(void* to, const void* from, std::size_t bytes) const override { std::memcpy(to, from, bytes); }
+
+  CpuMemory memory() {
+    std::lock_guard lock(mutex_);
+    return {live_, peak_, cached_};
+  }
+
+  void trim() {
+    std::lock_guard lock(mutex_);
+    for (auto& blocks : free_) {
+      for (Header* block : blocks) give(block);
+      blocks.clear();
+    }
+    cached_ = 0;
+  }
+
+ private:
+  void* take(uint64_t bytes) {
+    const auto [size, sizeClass] = classOf(bytes);
+    {
+      std::lock_guard lock(mutex_);
+      live_ += size;
+      peak_ = std::max(peak_, live_);
+      auto& blocks = free_[sizeClass];
+      if (!blocks.empty()) {
+        Header* block = blocks.back();
+        blocks.pop_back();
+        cached_ -= size;
+        return block + 1;
+      }
+    }
+    Header* block = fresh(size);
+    if (block == nullptr) {
+      trim();
+      block = fresh(size);
+    }
+    if (block == nullptr) {
+      std::lock_guard lock(mutex_);
+      live_ -= size;
+      TORCH_CHECK_WITH(OutOfMemoryError, false, "cpu: wanted ", bytes, " bytes for one tensor, the system gave none");
+    }
+    block->bytes = size;
+    block->sizeClass = sizeClass;
+    return block + 1;
+  }
+
+  static Header* fresh(uint64_t size) {
+    const uint64_t whole = size + sizeof(Header);
+    if (size < kMapped) return static_cast<Header*>(std::aligned_alloc(64, (whole + 63) / 64 * 64));
+    void* pages = mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED) return nullptr;
+    if (size >= kHugePage) madvise(pages, whole, MADV_HUGEPAGE);
+    return static_cast<Header*>(pages);
+  }
+
+  static void give(Header* block) {
+    if (block->bytes < kMapped) {
+      std::free(block);
+    } else {
+      munmap(block, block->bytes + sizeof(Header));
+    }
+  }
+
+  void put(Header* block) {
+    std::lock_guard lock(mutex_);
+    live_ -= block->bytes;
+    // More than the busiest moment needed will not be asked for again.
+    if (live_ + cached_ + block->bytes > peak_ + peak_ / 4) {
+      give(block);
+      return;
+    }
+    cached_ += block->bytes;
+    free_[block->sizeClass].push_back(block);
+  }
+
+  static void release(void* data);
+
+  std::mutex mutex_;
+  std::array<std::vector<Header*>, 64 * kSteps + kSteps + 1> free_;
+  uint64_t live_ = 0;
+  uint64_t peak_ = 0;
+  uint64_t cached_ = 0;
+};
+
+// Leaked: tensors may outlive every static.
+CachingAllocator& allocator() {
+  static CachingAllocator* const instance = new CachingAllocator();
+  return *instance;
+}
+
+void CachingAllocator::release(void* data) {
+  if (data != nullptr) allocator().put(static_cast<Header*>(data) - 1);
+}
+
+}  // namespace
+
+void installCpuAllocator() { c10::SetCPUAllocator(&allocator(), /*priority=*/10); }
+
+CpuMemory cpuMemory() { return allocator().memory(); }
+
+void trimCpuCache() { allocator().trim(); }
+
+}  // namespace ld

@@ -1,0 +1,189 @@
+#include "runtime/executor.h"
+
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "dispatch/run.h"
+#include "runtime/cpu_allocator.h"
+
+namespace ld {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int kNice = 10;
+constexpr auto kIdle = 2s;
+
+// The scheduler then prefers the event loop whenever both want a core. The OpenMP workers are
+// started by this thread and inherit it, so it must be set before the first parallel region.
+void yieldToEventLoop() {
+  const char* wanted = std::getenv("LANDMARK_DIFFUSION_NICE");
+  const int nice = wanted == nullptr ? kNice : std::atoi(wanted);
+  setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), nice);
+}
+
+}  // namespace
+
+Executor& Executor::instance() {
+  static Executor* const executor = new Executor();
+  return *executor;
+}
+
+Executor::Executor() {
+  std::thread([this] { run(); }).detach();
+}
+
+void Executor::open(std::shared_ptr<Session> session) {
+  std::lock_guard lock(mutex_);
+  sessions_.push_back(std::move(session));
+  ++generation_;
+}
+
+void Executor::close(Session& session) {
+  session.closing.store(true);
+  wake();
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] {
+    return parked_ || std::none_of(sessions_.begin(), sessions_.end(),
+                                   [&](const auto& open) { return open.get() == &session; });
+  });
+}
+
+uint32_t* Executor::reserve(Session& session, uint32_t words) {
+  for (;;) {
+    if (uint32_t* place = session.ring.reserve(words)) return place;
+    wake();
+    std::this_thread::sleep_for(100us);
+  }
+}
+
+void Executor::publish(Session& session, uint32_t words) {
+  session.submitted.fetch_add(1, std::memory_order_relaxed);
+  session.ring.publish(words);
+  // Pairs with the fence in run(): either we see it asleep, or it sees the record.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (sleeping_.load(std::memory_order_relaxed)) wake();
+}
+
+void Executor::submit(Session& session, Task task) {
+  uint32_t* words = reserve(session, 4);
+  words[0] = record::Task;
+  words[1] = 4;
+  record::putPointer(words + 2, new Task(std::move(task)));
+  publish(session, 4);
+}
+
+void Executor::wake() {
+  std::lock_guard lock(mutex_);
+  wakeUp_.notify_one();
+}
+
+bool Executor::park(std::chrono::milliseconds limit) {
+  parking_.store(true);
+  wake();
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, limit, [&] { return parked_; });
+}
+
+void Executor::run() {
+  yieldToEventLoop();
+  std::vector<std::shared_ptr<Session>> sessions;
+  uint64_t seen = ~0ull;
+  bool trimmed = true;
+  for (;;) {
+    if (parking_.load()) {
+      std::unique_lock lock(mutex_);
+      parked_ = true;
+      changed_.notify_all();
+      wakeUp_.wait(lock, [] { return false; });
+    }
+    {
+      std::unique_lock lock(mutex_);
+      if (seen != generation_) {
+        sessions = sessions_;
+        seen = generation_;
+      }
+    }
+    bool worked = false;
+    for (const auto& session : sessions) {
+      if (session->closing.load()) {
+        while (drain(*session)) {
+        }
+        session->table.clear();
+        session->unreported.reset();
+        std::lock_guard lock(mutex_);
+        std::erase(sessions_, session);
+        ++generation_;
+        changed_.notify_all();
+        worked = true;
+      } else {
+        worked |= drain(*session);
+      }
+    }
+    if (worked) {
+      trimmed = false;
+      continue;
+    }
+    std::unique_lock lock(mutex_);
+    sleeping_.store(true, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    const auto mustRun = [&] {
+      return parking_.load() || seen != generation_ ||
+             std::any_of(sessions.begin(), sessions.end(), [](const auto& session) {
+               return session->closing.load() || !session->ring.empty();
+             });
+    };
+    if (trimmed) {
+      wakeUp_.wait(lock, mustRun);
+    } else if (!wakeUp_.wait_for(lock, kIdle, mustRun)) {
+      lock.unlock();
+      trimCpuCache();
+      trimmed = true;
+    }
+    sleeping_.store(false, std::memory_order_relaxed);
+  }
+}
+
+// A bounded helping, so that one busy session does not starve the others.
+bool Executor::drain(Session& session) {
+  constexpr int kHelping = 256;
+  int done = 0;
+  while (done < kHelping && !parking_.load(std::memory_order_relaxed)) {
+    const uint32_t* words = session.ring.front();
+    if (words == nullptr) break;
+    const uint32_t length = words[1];
+    execute(session, words);
+    session.ring.pop(length);
+    session.executed.fetch_add(1, std::memory_order_relaxed);
+    ++done;
+  }
+  return done > 0;
+}
+
+void Executor::execute(Session& session, const uint32_t* words) {
+  const bool closing = session.closing.load(std::memory_order_relaxed);
+  switch (words[0]) {
+    case record::Op:
+      if (!closing) runOp(session, words);
+      break;
+    case record::Task: {
+      const std::unique_ptr<Task> task(record::getPointer<Task>(words + 2));
+      // A closing session's tasks still run: they settle or free what they own, and a JavaScript
+      // thread may be waiting for one.
+      (*task)(session);
+      break;
+    }
+    case record::Free:
+      for (uint32_t i = 2; i < words[1]; ++i) session.table.drop(words[i]);
+      break;
+    default:
+      break;
+  }
+}
+
+}  // namespace ld

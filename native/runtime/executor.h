@@ -1,0 +1,53 @@
+// The thread on which every op runs. There is one in the process, for all environments: each OS
+// thread that calls ATen gets an OpenMP team of its own, so a second one would fight for the cores.
+// It is never destroyed: a static destructor that ran beside it would free what it uses.
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "runtime/record.h"
+#include "runtime/session.h"
+
+namespace ld {
+
+class Executor {
+ public:
+  static Executor& instance();
+
+  void open(std::shared_ptr<Session> session);
+
+  // Called from the environment's cleanup hook. Returns when the executor has let go of the
+  // session: nothing of it runs any more, and its tensors are freed.
+  void close(Session& session);
+
+  // JavaScript thread. Blocks only while the bounded queue is full (a producer that never awaits).
+  uint32_t* reserve(Session& session, uint32_t words);
+  void publish(Session& session, uint32_t words);
+  void submit(Session& session, Task task);
+
+  // Last act of the process: finishes the record at hand and stops for ever, so that libtorch's
+  // static destructors find nobody at work. False when the record took longer than the limit.
+  bool park(std::chrono::milliseconds limit);
+
+ private:
+  Executor();
+  void run();
+  bool drain(Session& session);
+  void execute(Session& session, const uint32_t* words);
+  void wake();
+
+  std::mutex mutex_;
+  std::condition_variable wakeUp_;
+  std::condition_variable changed_;
+  std::vector<std::shared_ptr<Session>> sessions_;
+  uint64_t generation_ = 0;
+  std::atomic<bool> sleeping_{false};
+  std::atomic<bool> parking_{false};
+  bool parked_ = false;
+};
+
+}  // namespace ld

@@ -1,0 +1,23 @@
+// Why an op failed. A failure travels with the results it poisoned until somebody awaits one.
+#pragma once
+
+#include <memory>
+#include <string>
+
+namespace ld {
+
+struct Failure {
+  enum class Kind { Op, OutOfMemory, Schema };
+  Kind kind = Kind::Op;
+  std::string op;       // "aten::conv2d"
+  std::string inputs;   // "float32[1, 3, 8, 8], float32[4, 2, 3, 3]"
+  std::string message;  // libtorch's own
+  uint32_t trace = 0;   // key of the JavaScript stack, 0 where tracing was off
+};
+
+using FailurePtr = std::shared_ptr<const Failure>;
+
+// The failure that the exception in flight stands for. Call inside a catch block only.
+FailurePtr currentFailure(std::string op, std::string inputs, uint32_t trace);
+
+}  // namespace ld

@@ -1,0 +1,38 @@
+#include "runtime/lifetime.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+
+#include "runtime/cpu_allocator.h"
+#include "runtime/executor.h"
+
+namespace ld {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// On the main thread process.exit() and an uncaught error run no cleanup hook, so the executor may
+// be inside an op while libtorch's static destructors run, which crashes. Handlers run in reverse
+// order of registration, and libtorch was loaded before this one was registered.
+void atExit(int status, void*) {
+  if (!Executor::instance().park(5s)) {
+    std::fflush(nullptr);
+    _exit(status);
+  }
+}
+
+}  // namespace
+
+void startProcess() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    installCpuAllocator();
+    on_exit(&atExit, nullptr);
+  });
+}
+
+}  // namespace ld

@@ -1,0 +1,161 @@
+// Writes lib/torch/generated/functions.ts from the schemas of the linked libtorch: one typed function for
+// each name in functions.json, with its overloads, and the methods of Tensor.
+//   node scripts/generate-ops/generate-ops.mjs          writes the file
+//   node scripts/generate-ops/generate-ops.mjs --check  fails where it is not up to date
+import { spawnSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const here = dirname(fileURLToPath(import.meta.url))
+const root = join(here, '..', '..')
+const target = join(root, 'lib/torch/generated/functions.ts')
+const require = createRequire(import.meta.url)
+const native = require('node-gyp-build')(root)
+native.start((...failure) => new Error(failure.join(' ')))
+
+const camel = (name) =>
+  name.replace(/(?<=[a-z0-9])_+([a-z0-9])/g, (_, letter) => letter.toUpperCase())
+
+const types = {
+  Tensor: 'Tensor',
+  'Tensor[]': 'readonly Tensor[]',
+  'Tensor?[]': 'readonly (Tensor | null)[]',
+  Scalar: 'Scalar',
+  'Scalar[]': 'readonly Scalar[]',
+  float: 'number',
+  'float[]': 'readonly number[]',
+  bool: 'boolean',
+  'bool[]': 'readonly boolean[]',
+  str: 'string',
+  ScalarType: 'DType',
+  Device: 'string',
+  Layout: 'Layout',
+  MemoryFormat: 'MemoryFormat',
+  Generator: 'Generator',
+}
+
+function argumentType({ type, size }) {
+  const plain = type.replace(/\?$/, '')
+  let text = types[plain]
+  if (/^(SymInt|int)$/.test(plain)) text = 'number'
+  if (/^(SymInt|int)\[\]$/.test(plain)) {
+    text = size === null ? 'readonly number[]' : 'number | readonly number[]'
+  }
+  if (text === undefined) return undefined
+  return type.endsWith('?') ? `${text} | null` : text
+}
+
+function returnType({ returns, dynamic }) {
+  const one = ({ type }) => {
+    if (type === 'Tensor') return 'Tensor'
+    if (type === 'Tensor[]') return 'Tensor[]'
+    return type === 'bool' ? 'boolean' : 'number'
+  }
+  const all = returns.map(one)
+  const text = all.length === 1 ? all[0] : all.length === 0 ? 'null' : `[${all.join(', ')}]`
+  return dynamic ? `Promise<${text}>` : text
+}
+
+const names = native.operators()
+
+function overloads(name) {
+  const found = names.filter((op) => op === `aten::${name}` || op.startsWith(`aten::${name}.`))
+  return (
+    found
+      .filter((op) => !/\.(\w*_)?out$|imname|names|_str$|NumberType/.test(op))
+      .map((op) => native.schema(op))
+      .filter((schema) => schema.arguments.every((argument) => argumentType(argument) !== undefined))
+      // A tensor is no scalar: trying the overloads with tensors first finds the right one.
+      .sort((a, b) => rank(a) - rank(b))
+  )
+}
+
+const rank = (schema) =>
+  schema.arguments.reduce((sum, { type }) => sum + (type.startsWith('Scalar') ? 1 : 0), 0)
+
+/** `required..., ...rest: Tail<[optional...], { by name }>` */
+function parameters(schema, skip) {
+  const list = schema.arguments.slice(skip)
+  const mayMiss = (argument) => argument.hasDefault || argument.type.endsWith('?')
+  // An optional type without a default may be left out too, unless a required argument follows it.
+  const lastRequired = list.findLastIndex((argument) => !mayMiss(argument) && !argument.keywordOnly)
+  const required = list.slice(0, lastRequired + 1)
+  const others = list.slice(lastRequired + 1)
+  const texts = required.map((argument) => `${camel(argument.name)}: ${argumentType(argument)}`)
+  if (others.length > 0) {
+    const tuple = others
+      .filter((argument) => !argument.keywordOnly)
+      .map((argument) => `${camel(argument.name)}: ${argumentType(argument)}`)
+    const object = others.map(
+      (argument) => `${camel(argument.name)}${mayMiss(argument) ? '?' : ''}: ${argumentType(argument)}`,
+    )
+    texts.push(`...rest: Tail<[${tuple.join(', ')}], { ${object.join('; ')} }>`)
+  }
+  return texts.join(', ')
+}
+
+const wanted = JSON.parse(readFileSync(join(here, 'functions.json'), 'utf8'))
+const functions = []
+const methods = []
+const installed = []
+for (const base of wanted) {
+  for (const name of base.endsWith('_') ? [base] : [base, `${base}_`]) {
+    const all = overloads(name)
+    if (all.length === 0) {
+      if (name === base) throw new Error(`no operator aten::${name}`)
+      continue
+    }
+    const signatures = all.map((schema) => `(${parameters(schema, 0)}): ${returnType(schema)}`)
+    functions.push(
+      `/** \`${all[0].text}\` */`,
+      `export const ${camel(name)} = bind<{ ${signatures.join('; ')} }>(${all.map((schema) => `'${schema.name}'`).join(', ')})`,
+    )
+    const onSelf = all.filter(({ arguments: [first] }) => first?.name === 'self' && first.type === 'Tensor')
+    if (onSelf.length > 0) {
+      installed.push(camel(name))
+      for (const schema of onSelf) {
+        methods.push(`${camel(name)}(${parameters(schema, 1)}): ${returnType(schema)}`)
+      }
+    }
+  }
+}
+
+const text = `// Generated by scripts/generate-ops from the schemas of libtorch ${native.versions().libtorch.split('.').slice(0, 2).join('.')}: do not edit.
+import { bind, defineMethods, type Tail } from '../bind.js'
+import type { DType } from '../dtype.js'
+import type { Generator } from '../random.js'
+import type { Scalar } from '../scalar.js'
+import type { Tensor } from '../tensor.js'
+
+export type Layout = 'strided' | 'sparse_coo' | 'sparse_csr' | 'sparse_csc' | 'sparse_bsr' | 'sparse_bsc'
+export type MemoryFormat = 'contiguous_format' | 'preserve_format' | 'channels_last' | 'channels_last_3d'
+
+${functions.join('\n')}
+
+declare module '../tensor.js' {
+  interface Tensor {
+    ${methods.join('\n    ')}
+  }
+}
+
+defineMethods({ ${installed.join(', ')} })
+`
+
+function format(source) {
+  const biome = join(root, 'node_modules/.bin/biome')
+  const run = spawnSync(biome, ['format', `--stdin-file-path=${target}`], { input: source, encoding: 'utf8', cwd: root })
+  if (run.status !== 0) throw new Error(run.stderr)
+  return run.stdout
+}
+
+const formatted = format(text)
+if (process.argv.includes('--check')) {
+  if (readFileSync(target, 'utf8') !== formatted) {
+    console.error('lib/torch/generated/functions.ts is not up to date: run `npm run generate-ops`')
+    process.exit(1)
+  }
+} else {
+  writeFileSync(target, formatted)
+}

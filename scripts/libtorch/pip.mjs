@@ -1,0 +1,197 @@
+// Asks pip which wheels a libtorch needs, and has pip download them. pip brings the user's own mirrors,
+// certificates and proxies, and checks every file against the hash that the index gives.
+
+import { spawn, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { createReadStream, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** Where the CPU wheels live that PyPI does not have. */
+export const cpuIndex = 'https://download.pytorch.org/whl/cpu'
+
+/** An error whose message is meant for the user. */
+export class SetupError extends Error {}
+
+/** SHA-256 of a file, in hex, read as a stream. */
+export async function sha256(file) {
+  const hash = createHash('sha256')
+  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk)
+  return hash.digest('hex')
+}
+
+/** The first Python on the PATH that has pip: { python, pip: [major, minor] }, or null. */
+export function findPip() {
+  for (const python of ['python3', 'python']) {
+    const run = spawnSync(python, ['-m', 'pip', '--version'], { encoding: 'utf8', timeout: 30_000 })
+    const version = run.status === 0 ? run.stdout.match(/^pip (\d+)\.(\d+)/) : null
+    if (version) return { python, pip: [Number(version[1]), Number(version[2])] }
+  }
+  return null
+}
+
+function requirePip() {
+  const found = findPip()
+  if (!found)
+    throw new SetupError(
+      'Python 3 with pip is needed to fetch libtorch, and neither python3 nor python has it. ' +
+        'Install python3-pip, or give a wheel or archive with --from FILE, or set LIBTORCH to a folder.',
+    )
+  if (found.pip[0] < 22 || (found.pip[0] === 22 && found.pip[1] < 2))
+    throw new SetupError(
+      `pip ${found.pip.join('.')} is too old; 22.2 or newer is needed. Run '${found.python} -m pip install --upgrade pip'.`,
+    )
+  return found
+}
+
+/** The last sentence of pip's complaint that says something. */
+function pipReason(stderr) {
+  const lines = stderr.split('\n').filter((line) => line.startsWith('ERROR:'))
+  return (lines.at(-1) ?? stderr.trim().split('\n').at(-1) ?? '').replace(/^ERROR:\s*/, '').trim()
+}
+
+/**
+ * Asks pip what it would install; nothing is changed.
+ * @returns {{ wheels: { name: string, version: string, file: string, sha256: string | null }[] } | { problem: string }}
+ */
+function resolveWheels(python, requirement, extra, withDependencies) {
+  const folder = mkdtempSync(join(tmpdir(), 'landmark-diffusion-'))
+  try {
+    const report = join(folder, 'report.json')
+    const words = [
+      '-m',
+      'pip',
+      'install',
+      '--dry-run',
+      '--quiet',
+      '--ignore-installed',
+      '--only-binary=:all:',
+    ]
+    words.push(
+      '--retries',
+      '2',
+      '--report',
+      report,
+      ...(withDependencies ? [] : ['--no-deps']),
+      ...extra,
+    )
+    const run = spawnSync(python, [...words, requirement], { encoding: 'utf8', maxBuffer: 1 << 26 })
+    if (run.status !== 0)
+      return { problem: pipReason(run.stderr ?? '') || `pip ended with status ${run.status}` }
+    const { install } = JSON.parse(readFileSync(report, 'utf8'))
+    const wheels = install.map(({ metadata, download_info: info }) => ({
+      name: metadata.name.toLowerCase(),
+      version: metadata.version,
+      file: decodeURIComponent(new URL(info.url).pathname.split('/').at(-1)),
+      sha256: info.archive_info?.hashes?.sha256 ?? null,
+    }))
+    return { wheels }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** The ways to get a flavour, in order: pip's own configuration first, the PyTorch index where PyPI has no such wheel. */
+function candidates(version, flavour) {
+  if (flavour === 'cuda') return [{ requirement: `torch==${version}`, extra: [] }]
+  const plain = { requirement: `torch==${version}`, extra: [] }
+  const marked = { requirement: `torch==${version}+cpu`, extra: [] }
+  // On macOS the plain wheel is the CPU one; on Linux it is the CUDA one.
+  if (process.platform === 'darwin') return [plain]
+  return [marked, { requirement: `torch==${version}+cpu`, extra: ['--index-url', cpuIndex] }]
+}
+
+/** pip download, with its progress shown; pip >= 25.1 continues a broken download by itself. */
+function download(python, pip, wheels, extra, folder) {
+  const resumes = pip[0] > 25 || (pip[0] === 25 && pip[1] >= 1)
+  const words = ['-m', 'pip', 'download', '--no-deps', '--only-binary=:all:', '--dest', folder]
+  words.push(
+    '--disable-pip-version-check',
+    ...(resumes ? ['--resume-retries', '20'] : []),
+    ...extra,
+  )
+  words.push(...wheels.map(({ name, version }) => `${name}==${version}`))
+  return new Promise((resolve, reject) => {
+    const child = spawn(python, words, { stdio: ['ignore', 'pipe', 'pipe'] })
+    let complaint = ''
+    child.stdout.on('data', (text) => process.stderr.write(text))
+    child.stderr.on('data', (text) => {
+      complaint += text
+    })
+    child.on('error', reject)
+    child.on('close', (status) => {
+      if (status === 0) resolve()
+      else
+        reject(
+          new SetupError(
+            `pip could not download ${wheels[0].name} ${wheels[0].version}: ${pipReason(complaint)} ` +
+              'Run the command again to go on; what is complete is kept.',
+          ),
+        )
+    })
+  })
+}
+
+/** Throws unless the file's hash is the one that is pinned here and the one that the index gave. */
+async function verify(path, name, indexHash, pinned) {
+  const actual = await sha256(path)
+  for (const [expected, whose] of [
+    [pinned[name], 'the hash pinned in scripts/libtorch/known-hashes.json'],
+    [indexHash, 'the hash that the package index gives'],
+  ])
+    if (expected && expected !== actual) {
+      rmSync(path, { force: true })
+      throw new SetupError(
+        `${name} is not the file it should be: its SHA-256 is ${actual}, ${whose} is ${expected}. It was removed.`,
+      )
+    }
+  return actual
+}
+
+/**
+ * Fetches the wheels of a libtorch into `folder` and verifies them.
+ * @param {{ version: string, flavour: 'cpu' | 'cuda', folder: string, pinned: Record<string, string>, say: (line: string) => void }} options
+ * @returns {Promise<{ path: string, name: string, sha256: string, verifiedBy: string }[]>} the wheel of torch first
+ */
+export async function fetchWheels({ version, flavour, folder, pinned, say }) {
+  const { python, pip } = requirePip()
+  const problems = []
+  for (const { requirement, extra } of candidates(version, flavour)) {
+    say(`Asking pip for ${requirement}${extra.length ? ` (${extra[1]})` : ''}`)
+    const answer = resolveWheels(python, requirement, extra, flavour === 'cuda')
+    if ('problem' in answer) {
+      problems.push(`${requirement}${extra.length ? ` from ${extra[1]}` : ''}: ${answer.problem}`)
+      continue
+    }
+    const wheels = answer.wheels.filter(
+      ({ name }) => name === 'torch' || name.startsWith('nvidia-'),
+    )
+    wheels.sort((a, b) => Number(b.name === 'torch') - Number(a.name === 'torch'))
+    mkdirSync(folder, { recursive: true })
+    const missing = []
+    for (const wheel of wheels) {
+      const path = join(folder, wheel.file)
+      if (existsSync(path) && wheel.sha256 && (await sha256(path)) === wheel.sha256) continue
+      rmSync(path, { force: true })
+      missing.push(wheel)
+    }
+    if (missing.length > 0) {
+      say(`Downloading ${missing.map(({ file }) => file).join(', ')}`)
+      await download(python, pip, missing, extra, folder)
+    }
+    const fetched = []
+    for (const { file, sha256: indexHash } of wheels) {
+      const path = join(folder, file)
+      if (!existsSync(path))
+        throw new SetupError(`pip said that it downloaded ${file}, but ${path} is not there.`)
+      const actual = await verify(path, file, indexHash, pinned)
+      const verifiedBy = pinned[file] ? 'pinned' : indexHash ? 'index' : 'none'
+      fetched.push({ path, name: file, sha256: actual, verifiedBy })
+    }
+    return fetched
+  }
+  throw new SetupError(
+    `No wheel of torch ${version} (${flavour}) could be found:\n  ${problems.join('\n  ')}\n` +
+      'Check the network and the version, give a wheel or archive with --from FILE, or set LIBTORCH to a folder.',
+  )
+}
