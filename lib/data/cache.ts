@@ -5,6 +5,7 @@
  * that a stale or damaged file is noticed and made anew. The file is replaced by a rename, so that a
  * reader never sees half of it.
  */
+import { setMaxListeners } from 'node:events'
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { dirname } from 'node:path'
@@ -135,6 +136,7 @@ async function decodeAll(
     maxThreads: Math.max(1, Math.min(threads ?? availableParallelism(), total)),
   })
   const stop = new AbortController()
+  setMaxListeners(0, stop.signal) // one listener a task
   const abort = () => stop.abort()
   signal?.addEventListener('abort', abort, { once: true })
   let done = 0

@@ -77,6 +77,7 @@ export class NoiseSchedule {
     s: number,
     { variance = 'beta-tilde' }: { variance?: 'beta-tilde' | 'beta' } = {},
   ): Transition {
+    if (s === -1) return { x0: 1, xt: 0, noise: 0 }
     const barT = this.#bar(t)
     const barS = this.#bar(s)
     // For neighbours the table's beta, which the quotient would only repeat less exactly.
@@ -85,7 +86,7 @@ export class NoiseSchedule {
     return {
       x0: (Math.sqrt(barS) * beta) / (1 - barT),
       xt: (Math.sqrt(1 - beta) * (1 - barS)) / (1 - barT),
-      noise: Math.sqrt(variance === 'beta' && s >= 0 ? beta : tilde),
+      noise: Math.sqrt(variance === 'beta' ? beta : tilde),
     }
   }
 

@@ -94,7 +94,7 @@ function hottestPixel(values: Float32Array, width: number, height: number): numb
   return best
 }
 
-/** Sum over 5 x 5 pixels; those beyond the border repeat the nearest one, so that borders are not punished. */
+/** Sum over 5 x 5 pixels, the nearer the heavier (a pyramid); those beyond the border repeat the nearest one, so that borders are not punished. */
 function neighbourhoodSum(
   values: Float32Array,
   width: number,
@@ -108,7 +108,7 @@ function neighbourhoodSum(
     const y = Math.min(height - 1, Math.max(0, py + dy))
     for (let dx = -2; dx <= 2; dx++) {
       const x = Math.min(width - 1, Math.max(0, px + dx))
-      sum += values[y * width + x] as number
+      sum += (3 - Math.abs(dx)) * (3 - Math.abs(dy)) * (values[y * width + x] as number)
     }
   }
   return sum

@@ -148,7 +148,7 @@ export abstract class Module {
 
   /** Forgets the gradients, so that the next backward pass writes instead of adding. */
   zeroGrad(): void {
-    for (const tensor of this.parameters()) tensor.grad = null
+    torch.clearGradients([...this.parameters()])
   }
 
   /**
@@ -157,7 +157,7 @@ export abstract class Module {
    */
   to(target: DType | string): this {
     for (const { owner, name, tensor, buffer } of [...this.#tensors()]) {
-      const moved = torch.noGrad(() => tensor.detach().to(target))
+      const moved = torch.noGrad(() => tensor.to(target))
       if (moved === tensor) continue
       torch.keep(buffer ? moved : moved.requiresGrad_(tensor.requiresGrad))
       ;(owner as unknown as Record<string, Tensor>)[name] = moved

@@ -29,8 +29,9 @@ interface Slot {
  * m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;
  * p = p (1 - lr wd) - lr (m / (1 - b1^n)) / (sqrt(v / (1 - b2^n)) + eps).
  *
- * Nothing is awaited: `step` queues two ops. Parameters without a gradient are left alone, their
- * step count too, as in PyTorch.
+ * Nothing is awaited: `step` queues two ops. Parameters that no backward pass reached keep their
+ * values and statistics; only their n counts on, since whether a gradient is there is known to the
+ * executor alone.
  */
 export class AdamW {
   lr: number
@@ -61,38 +62,39 @@ export class AdamW {
   step(): void {
     torch.noGrad(() => {
       torch.scope(() => {
-        const parameters: Tensor[] = []
+        const found = torch.gradients(this.#slots.map(({ parameter }) => parameter))
         const gradients: Tensor[] = []
-        const means: Tensor[] = []
-        const squares: Tensor[] = []
-        const steps: Tensor[] = []
-        for (const { parameter, step, mean, square } of this.#slots) {
-          const gradient = parameter.grad
-          if (!gradient) continue
-          parameters.push(parameter)
-          gradients.push(gradient)
-          means.push(mean)
-          squares.push(square)
-          steps.push(step)
-        }
-        if (parameters.length === 0) return
-        torch.call('aten::_foreach_add_.Scalar', [steps, 1])
-        torch.call('aten::_fused_adamw_', [parameters, gradients, means, squares, [], steps], {
-          lr: this.lr,
-          beta1: this.betas[0],
-          beta2: this.betas[1],
-          weight_decay: this.weightDecay,
-          eps: this.eps,
-          amsgrad: false,
-          maximize: false,
+        const slots = this.#slots.filter((_, i) => {
+          const gradient = found[i]
+          if (gradient) gradients.push(gradient)
+          return Boolean(gradient)
         })
+        if (slots.length === 0) return
+        const column = (key: 'parameter' | 'step' | 'mean' | 'square') => slots.map((s) => s[key])
+        const steps = column('step')
+        torch.call('aten::_foreach_add_.Scalar', [steps, 1])
+        torch.skippingUndefined(() =>
+          torch.call(
+            'aten::_fused_adamw_',
+            [column('parameter'), gradients, column('mean'), column('square'), [], steps],
+            {
+              lr: this.lr,
+              beta1: this.betas[0],
+              beta2: this.betas[1],
+              weight_decay: this.weightDecay,
+              eps: this.eps,
+              amsgrad: false,
+              maximize: false,
+            },
+          ),
+        )
       })
     })
   }
 
   /** Forgets the gradients, so that the next backward pass writes instead of adding. */
   zeroGrad(): void {
-    for (const { parameter } of this.#slots) parameter.grad = null
+    torch.clearGradients(this.#slots.map(({ parameter }) => parameter))
   }
 
   /** The running statistics, flat: `<name>.step` [], `<name>.exp_avg` and `<name>.exp_avg_sq` (the parameter's shape). Live handles. */

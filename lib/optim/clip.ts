@@ -5,14 +5,15 @@ import * as torch from '../torch/index.js'
 
 /**
  * Scales all gradients by min(1, maxNorm / (norm + 1e-6)), norm = the Euclidean norm over every
- * element of every gradient. Nothing is awaited: the norm stays on the device.
+ * element of every gradient. Nothing is awaited: the norm stays on the device. Every parameter given
+ * must have been reached by a backward pass since its gradient was cleared, or none.
  *
  * @returns the norm before clipping, a 0-dim tensor; null when no parameter has a gradient.
  */
 export function clipGradNorm_(parameters: Iterable<Tensor>, maxNorm: number): Tensor | null {
   return torch.noGrad(() =>
     torch.scope(() => {
-      const gradients = [...parameters].flatMap((parameter) => parameter.grad ?? [])
+      const gradients = torch.gradients([...parameters]).flatMap((gradient) => gradient ?? [])
       if (gradients.length === 0) return null
       const norms = torch.call('aten::_foreach_norm.Scalar', [gradients, 2]) as Tensor[]
       const total = torch.call('aten::linalg_vector_norm', [torch.stack(norms)]) as Tensor

@@ -23,14 +23,9 @@ export class Ema {
   constructor(module: Module, { decay = 0.9999 }: EmaOptions = {}) {
     this.decay = decay
     this.#weights = Object.fromEntries(module.namedParameters())
-    this.#averages = torch.noGrad(() =>
-      Object.fromEntries(
-        Object.entries(this.#weights).map(([name, weight]) => [
-          name,
-          torch.keep(weight.detach().clone()),
-        ]),
-      ),
-    )
+    const names = Object.keys(this.#weights)
+    const copies = copiesOf(Object.values(this.#weights))
+    this.#averages = Object.fromEntries(copies.map((copy, i) => [names[i], copy]))
   }
 
   /** Takes the current weights in: one queued op, to be called after every optimiser step. */
@@ -61,7 +56,7 @@ export class Ema {
   /** Runs `fn` with the averages in the module, and puts the exact weights back after it. */
   async use<T>(fn: () => Promise<T>): Promise<T> {
     const weights = Object.values(this.#weights)
-    const saved = torch.noGrad(() => weights.map((weight) => torch.keep(weight.detach().clone())))
+    const saved = copiesOf(weights)
     assign(weights, Object.values(this.#averages))
     try {
       return await fn()
@@ -75,6 +70,10 @@ export class Ema {
   dispose(): void {
     for (const tensor of Object.values(this.#averages)) tensor.dispose()
   }
+}
+
+function copiesOf(tensors: Tensor[]): Tensor[] {
+  return torch.noGrad(() => tensors.map((tensor) => torch.keep(tensor.clone())))
 }
 
 function assign(targets: Tensor[], sources: Tensor[]): void {

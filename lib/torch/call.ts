@@ -351,7 +351,8 @@ function slotOf(
   optional: boolean,
 ): { kind: number; constant?: unknown } {
   if (kind === Kind.Tensor) return { kind: slots.tensor }
-  if (value === undefined) return optional ? { kind: slots.constant, constant: null } : { kind: slots.default }
+  if (value === undefined)
+    return optional ? { kind: slots.constant, constant: null } : { kind: slots.default }
   if (value === null && optional) return { kind: slots.constant, constant: null }
   switch (kind) {
     case Kind.TensorList:

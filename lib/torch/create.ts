@@ -151,7 +151,10 @@ export function fromBuffer(
   const view = bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes)
   const { dtype, shape, device = 'cpu', requiresGrad = false } = options
   if (!shape.every((length) => Number.isSafeInteger(length) && length >= 0)) {
-    throw new LandmarkDiffusionError('ERR_SCHEMA', `fromBuffer(): [${shape.join(', ')}] is no shape`)
+    throw new LandmarkDiffusionError(
+      'ERR_SCHEMA',
+      `fromBuffer(): [${shape.join(', ')}] is no shape`,
+    )
   }
   let made: Tensor
   try {
@@ -167,7 +170,10 @@ export function fromBuffer(
 }
 
 /** The tensor in another dtype or on another device; itself where nothing changes. */
-export function to(source: Tensor, target: DType | string | { dtype?: DType; device?: string }): Tensor {
+export function to(
+  source: Tensor,
+  target: DType | string | { dtype?: DType; device?: string },
+): Tensor {
   const wanted = typeof target === 'string' ? fromText(target) : target
   const { dtype = source.dtype, device = source.device } = wanted
   if (dtype === source.dtype && device === source.device) return source
@@ -221,7 +227,12 @@ export function arange(...args: [...number[], TensorOptions] | number[]): Tensor
   return factory(`aten::arange${overload}`, numbers, options)
 }
 
-export function linspace(start: number, end: number, steps: number, options?: TensorOptions): Tensor {
+export function linspace(
+  start: number,
+  end: number,
+  steps: number,
+  options?: TensorOptions,
+): Tensor {
   return factory('aten::linspace', [start, end, steps], options)
 }
 

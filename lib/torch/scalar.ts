@@ -22,7 +22,10 @@ export type Scalar = number | boolean | bigint | Complex | TypedScalar
 export function scalar(value: number, dtype: DType): TypedScalar {
   const integer = !isFloatingPoint(dtype)
   if (integer && !Number.isSafeInteger(value)) {
-    throw new LandmarkDiffusionError('ERR_SCHEMA', `scalar(${value}, '${dtype}'): not a whole number`)
+    throw new LandmarkDiffusionError(
+      'ERR_SCHEMA',
+      `scalar(${value}, '${dtype}'): not a whole number`,
+    )
   }
   return new TypedScalar(value, integer)
 }

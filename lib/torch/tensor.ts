@@ -215,7 +215,10 @@ export function gradients(tensors: readonly Tensor[]): (Tensor | null)[] {
     ids.push(tensor.id)
     results.push(id)
     const { shape, strides, dtypeNumber: dtype, device } = tensor.signature
-    return new Tensor(id, intern({ defined: true, shape, strides, dtype, device, requiresGrad: false }))
+    return new Tensor(
+      id,
+      intern({ defined: true, shape, strides, dtype, device, requiresGrad: false }),
+    )
   })
   if (ids.length > 0) addon().native.getGrad(ids, results)
   return found

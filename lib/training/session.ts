@@ -234,6 +234,9 @@ export class Session implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#augmentation?.[Symbol.dispose]()
+    this.#objective.dispose()
+    this.#generator.dispose()
     this.#optimizer.dispose()
     this.ema?.dispose()
     this.model.dispose()

@@ -66,7 +66,9 @@ function overloads(name) {
     found
       .filter((op) => !/\.(\w*_)?out$|imname|names|_str$|NumberType/.test(op))
       .map((op) => native.schema(op))
-      .filter((schema) => schema.arguments.every((argument) => argumentType(argument) !== undefined))
+      .filter((schema) =>
+        schema.arguments.every((argument) => argumentType(argument) !== undefined),
+      )
       // A tensor is no scalar: trying the overloads with tensors first finds the right one.
       .sort((a, b) => rank(a) - rank(b))
   )
@@ -89,7 +91,8 @@ function parameters(schema, skip) {
       .filter((argument) => !argument.keywordOnly)
       .map((argument) => `${camel(argument.name)}: ${argumentType(argument)}`)
     const object = others.map(
-      (argument) => `${camel(argument.name)}${mayMiss(argument) ? '?' : ''}: ${argumentType(argument)}`,
+      (argument) =>
+        `${camel(argument.name)}${mayMiss(argument) ? '?' : ''}: ${argumentType(argument)}`,
     )
     texts.push(`...rest: Tail<[${tuple.join(', ')}], { ${object.join('; ')} }>`)
   }
@@ -112,7 +115,9 @@ for (const base of wanted) {
       `/** \`${all[0].text}\` */`,
       `export const ${camel(name)} = bind<{ ${signatures.join('; ')} }>(${all.map((schema) => `'${schema.name}'`).join(', ')})`,
     )
-    const onSelf = all.filter(({ arguments: [first] }) => first?.name === 'self' && first.type === 'Tensor')
+    const onSelf = all.filter(
+      ({ arguments: [first] }) => first?.name === 'self' && first.type === 'Tensor',
+    )
     if (onSelf.length > 0) {
       installed.push(camel(name))
       for (const schema of onSelf) {
@@ -145,7 +150,11 @@ defineMethods({ ${installed.join(', ')} })
 
 function format(source) {
   const biome = join(root, 'node_modules/.bin/biome')
-  const run = spawnSync(biome, ['format', `--stdin-file-path=${target}`], { input: source, encoding: 'utf8', cwd: root })
+  const run = spawnSync(biome, ['format', `--stdin-file-path=${target}`], {
+    input: source,
+    encoding: 'utf8',
+    cwd: root,
+  })
   if (run.status !== 0) throw new Error(run.stderr)
   return run.stdout
 }

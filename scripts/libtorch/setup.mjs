@@ -7,6 +7,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -80,10 +81,20 @@ function unpack(archives, target, say) {
   })
 }
 
+/** What killed runs left behind; an hour is longer than any unpacking takes. */
+function removeAbandoned(folder) {
+  for (const name of readdirSync(folder)) {
+    const path = join(folder, name)
+    const old = Date.now() - statSync(path).mtimeMs > 3_600_000
+    if (name.startsWith('.unpacking-') && old) rmSync(path, { recursive: true, force: true })
+  }
+}
+
 /** Unpacks into a temporary folder of the cache, checks what came out, and renames it to its place. */
 async function install(files, expected, env, say) {
   const folder = join(cacheFolder(env), 'libtorch')
   mkdirSync(folder, { recursive: true })
+  removeAbandoned(folder)
   const temporary = mkdtempSync(join(folder, '.unpacking-'))
   try {
     await unpack(
@@ -139,9 +150,11 @@ async function localFile(path, wanted) {
 
 /** What is in the cache already for these wishes, or null. */
 function inCache({ version, cuda, env }) {
-  const flavours = cuda ? ['cu126', 'cu128', 'cu129', 'cu130', 'cu132'] : ['cpu']
-  for (const flavour of flavours) {
-    const place = join(cacheFolder(env), 'libtorch', `${version}-${flavour}`)
+  const folder = join(cacheFolder(env), 'libtorch')
+  const start = `${version}-${cuda ? 'cu' : 'cpu'}`
+  const names = existsSync(folder) ? readdirSync(folder) : []
+  for (const name of names.filter((other) => other.startsWith(start))) {
+    const place = join(folder, name)
     if (!existsSync(join(place, 'manifest.json'))) continue
     const torch = inspect(join(place, 'torch'))
     if (!('problem' in torch)) return { ...torch, source: 'cache', detail: place }

@@ -115,7 +115,7 @@ describe('blur', () => {
 
   it('before the clamp keeps a strong speck, after it makes one that nearly vanishes', async () => {
     await torch.scopeAsync(async () => {
-      const x = torch.full([1, 1, 31, 31], -1)
+      const x = torch.full([1, 1, 31, 31], -1, { dtype: 'float32' })
       x.select(2, 15).select(2, 15).fill_(1000)
       const middle = async (order: 'blur-clamp' | 'clamp-blur' | 'none') =>
         (await new BlurSchedule(200, { order }).apply(x, 199).select(2, 15).select(2, 15).data())[0]

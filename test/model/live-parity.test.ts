@@ -118,11 +118,11 @@ describe.skipIf(!python)('the network of the paper, live beside PyTorch', () => 
       model.loadStateDict(named(weights, 'weights.'))
       const inputs = {
         ...weights,
-        'input.image': torch.rand([1, 1, 64, 96]).mul(2).sub(1),
-        'input.target': torch.randint(0, 64 * 96, [1, 19]),
+        'input.image': torch.rand([1, 1, 64, 64]).mul(2).sub(1),
+        'input.target': torch.randint(0, 64 * 64, [1, 19], { dtype: 'int64' }),
         'input.mask': torch.ones([1, 19]),
         'input.t': torch.full([1], 120, { dtype: 'int64' }),
-        'input.noise': torch.randn([1, 19, 64, 96]),
+        'input.noise': torch.randn([1, 19, 64, 64]),
       }
       const wanted = await ask({ kind: 'objective', ...paper, diffusion }, inputs)
       const objective = new X0Objective(new NoiseSchedule(diffusion), diffusion)
@@ -137,7 +137,9 @@ describe.skipIf(!python)('the network of the paper, live beside PyTorch', () => 
       const found = Object.fromEntries(
         [...model.namedParameters()].map(([name, tensor]) => [name, tensor.grad as torch.Tensor]),
       )
-      await expectAllClose(found, gradients, { floor: 1e-3 * largest })
+      // A bias in front of a GroupNorm with one channel a group has no effect, and neither has the keys':
+      // their gradients are rounding noise, measured against the largest.
+      await expectAllClose(found, gradients, { floor: 1e-2 * largest })
       objective.dispose()
     })
   }, 240_000)

@@ -42,13 +42,16 @@ describe('UNet', () => {
     expect(Object.keys(shapes)).not.toContain('input_blocks.10.2.op.weight')
   })
 
-  it.each([
-    ['attention at 8, 16 and 32', { attention: [8, 16, 32] }, 42.3],
-    ['no attention but the middle one', { attention: [] }, 38.1],
-    ['one ResBlock a level', { resBlocks: 1 }, 27.1],
-  ] as const)('with %s has %s M parameters', (_, options, millions) => {
-    using unet = new UNet({ landmarks: 19, ...options })
-    expect(unet.parameterCount() / 1e6).toBeCloseTo(millions, 1)
+  it('grows by 4 C^2 + 6 C parameters with every attention block over C channels', () => {
+    const count = (attention: number[], middleAttention: boolean) => {
+      using unet = new UNet({ landmarks: 19, attention, middleAttention })
+      return unet.parameterCount()
+    }
+    const block = (channels: number) => 4 * channels ** 2 + 6 * channels
+    const none = count([], false)
+    expect(count([], true)).toBe(none + block(512))
+    const widths = [256, 256, 64, 64, 64, 256, 256, 128, 128, 128, 512, 512, 256, 256, 256]
+    expect(count([8, 16, 32], false)).toBe(none + widths.map(block).reduce((a, b) => a + b))
   })
 
   it('draws the initial values of PyTorch after the same seed', async () => {

@@ -2,6 +2,7 @@
  * Data sets of synthetic cephalograms in the layout of ISBI 2015, for tests, for the quickstart, and
  * for whoever has no access to real radiographs. Also labelled like it: two observers, whole pixels.
  */
+import { setMaxListeners } from 'node:events'
 import { access, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
@@ -92,6 +93,7 @@ async function writeAll(
     maxThreads: Math.min(availableParallelism(), tasks.length),
   })
   const stop = new AbortController()
+  setMaxListeners(0, stop.signal) // one listener a task
   const abort = () => stop.abort()
   signal?.addEventListener('abort', abort, { once: true })
   try {

@@ -66,12 +66,12 @@ export function renderCephalogram(seed: number, index: number, size: Size): Synt
 /** Skull millimetres to pixels: the head's size, tilt and place on the film. */
 function drawPose(random: Random, size: Size): Affine {
   const pixelSize = syntheticPixelSize(size)
-  const scale = Math.min(1.15, Math.max(0.87, random.normal(1, 0.06)))
-  const tilt = (Math.min(13, Math.max(-13, random.normal(0, 5))) * Math.PI) / 180
+  const scale = Math.min(1.15, Math.max(0.87, random.normal(1, 0.05)))
+  const tilt = (Math.min(13, Math.max(-13, random.normal(0, 4.5))) * Math.PI) / 180
   // The cephalostat holds the head by the ears: it turns about them.
   return Affine.scaling(scale)
     .followedBy(Affine.about([-20, 17], Affine.rotation(tilt)))
-    .followedBy(Affine.translation(random.normal(80, 6), random.normal(102, 6)))
+    .followedBy(Affine.translation(random.normal(80, 5), random.normal(102, 5)))
     .followedBy(Affine.scaling(1 / pixelSize))
     .followedBy(Affine.translation(-0.5, -0.5))
 }

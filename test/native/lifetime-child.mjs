@@ -1,0 +1,49 @@
+// Ends in the way that its argument names, with ops still queued. Run by lifetime.test.ts.
+import { setTimeout as pause } from 'node:timers/promises'
+import { isMainThread, Worker, workerData } from 'node:worker_threads'
+import * as torch from 'landmark-diffusion/torch'
+
+function queueWork(count) {
+  const x = torch.randn([256, 256])
+  let y = x
+  for (let i = 0; i < count; i++) y = x.matmul(y).mul(0.01)
+  return y.sum()
+}
+
+async function workers(terminate) {
+  const started = [0, 1, 2].map(
+    () => new Worker(new URL(import.meta.url), { workerData: { terminate } }),
+  )
+  const ended = started.map((worker) => new Promise((resolve) => worker.on('exit', resolve)))
+  queueWork(20)
+  await pause(150)
+  if (terminate) for (const worker of started) worker.terminate()
+  await Promise.all(ended)
+  if ((await torch.ones([2]).sum().item()) !== 2) process.exitCode = 9
+}
+
+const endings = {
+  end: () => queueWork(200),
+  exit: () => {
+    queueWork(200)
+    process.exit(3)
+  },
+  'exit-with-open-promise': () => {
+    queueWork(200).item()
+    process.exit(4)
+  },
+  uncaught: () => {
+    queueWork(200)
+    throw new Error('uncaught on purpose')
+  },
+  rejection: () => {
+    queueWork(200)
+    Promise.reject(new Error('rejected on purpose'))
+  },
+  'workers-terminated': () => workers(true),
+  'workers-that-end': () => workers(false),
+}
+
+if (isMainThread) await endings[process.argv[2]]()
+else if (workerData.terminate) for (;;) await queueWork(100).item()
+else await queueWork(100).item()

@@ -1,0 +1,128 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import * as torch from 'landmark-diffusion/torch'
+import { beforeAll, describe, expect, test } from 'vitest'
+import {
+  checkpointContent,
+  eventsOf,
+  runToEnd,
+  syntheticData,
+  temporaryFolder,
+} from './fixtures.js'
+
+let data: string
+beforeAll(async () => {
+  // Sums of several threads come in any order; the promise of equal bits is for one.
+  torch.setNumThreads(1)
+  data = await syntheticData()
+})
+
+const last = (out: string) => join(out, 'checkpoints', 'last.safetensors')
+
+async function withInterruptions(set: string[], stops: number[]) {
+  const [whole, parts] = [temporaryFolder(), temporaryFolder()]
+  const options = { preset: 'tiny', data, set }
+  await runToEnd({ ...options, out: whole })
+  for (const stopAfter of stops) {
+    const events = await runToEnd({ ...options, out: parts, resume: true }, { stopAfter })
+    expect(eventsOf(events, 'end')[0]?.reason).toBe('aborted')
+  }
+  const rest = await runToEnd({ ...options, out: parts, resume: true })
+  expect(eventsOf(rest, 'end')[0]?.reason).toBe('done')
+  return { whole, parts, rest }
+}
+
+describe('a run that was interrupted and resumed', () => {
+  test('ends with the same bits as one that was not: weights, averages, optimiser, random states, position', async () => {
+    const { whole, parts, rest } = await withInterruptions([], [1, 4])
+    expect(eventsOf(rest, 'start')[0]?.step).toBeGreaterThanOrEqual(4)
+    const [a, b] = await Promise.all([whole, parts].map((out) => checkpointContent(last(out))))
+    expect(Object.keys(a?.bytes ?? {})).toEqual(
+      expect.arrayContaining([
+        'model.out.2.weight',
+        'ema.out.2.weight',
+        'optim.out.2.weight.exp_avg',
+      ]),
+    )
+    expect(b).toEqual(a)
+  })
+
+  test('has the same metrics, each line once', async () => {
+    const { whole, parts } = await withInterruptions(['train.logEvery=1'], [3])
+    const figures = (out: string) =>
+      readFileSync(join(out, 'metrics.jsonl'), 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => {
+          const { seconds: _s, imagesPerSecond: _i, ...rest } = JSON.parse(line)
+          return rest
+        })
+    expect(figures(parts)).toEqual(figures(whole))
+    expect(figures(whole).filter(({ type }) => type === 'train')).toHaveLength(8)
+    expect(figures(whole).filter(({ type }) => type === 'validation')).toHaveLength(2)
+  })
+
+  test('is the same within an accumulation too, whose batches are done again', async () => {
+    const { whole, parts } = await withInterruptions(
+      ['train.accumulate=4', 'train.steps=12', 'train.timestepSampling.kind=high'],
+      [5],
+    )
+    const [a, b] = await Promise.all([whole, parts].map((out) => checkpointContent(last(out))))
+    expect(b).toEqual(a)
+  })
+
+  test.each(['none', 'epsilon'])('is the same with objective %s', async (objective) => {
+    const { whole, parts } = await withInterruptions(
+      [`diffusion.objective=${objective}`, 'train.ema=null', 'train.accumulate={0: 1, 1: 2}'],
+      [2],
+    )
+    const [a, b] = await Promise.all([whole, parts].map((out) => checkpointContent(last(out))))
+    expect(b).toEqual(a)
+    expect(Object.keys(a?.bytes ?? {}).some((name) => name.startsWith('ema.'))).toBe(false)
+  })
+
+  test('may be given more steps, but not another model or other data', async () => {
+    const out = temporaryFolder()
+    await runToEnd({ preset: 'tiny', data, out, set: ['train.steps=2'] })
+    const events = await runToEnd({ out, resume: true, set: ['train.steps=4'] })
+    expect(eventsOf(events, 'start')[0]).toMatchObject({ step: 2, total: 4 })
+    expect(eventsOf(events, 'end')[0]?.step).toBe(4)
+    await expect(runToEnd({ out, resume: true, set: ['model.heads=1'] })).rejects.toMatchObject({
+      code: 'ERR_CONFIG',
+      message: expect.stringContaining('model.heads'),
+    })
+    const other = await syntheticData()
+    const { rename } = await import('node:fs/promises')
+    await rename(
+      join(other, 'RawImage/TrainingData/001.png'),
+      join(other, 'RawImage/TrainingData/099.png'),
+    )
+    for (const doctor of ['400_senior', '400_junior'])
+      await rename(
+        join(other, 'AnnotationsByMD', doctor, '001.txt'),
+        join(other, 'AnnotationsByMD', doctor, '099.txt'),
+      )
+    await expect(runToEnd({ out, resume: true, data: other })).rejects.toMatchObject({
+      code: 'ERR_DATA',
+      message: expect.stringContaining('not the images and points'),
+    })
+  })
+
+  test('is never begun over by accident', async () => {
+    const out = temporaryFolder()
+    await runToEnd({ preset: 'tiny', data, out, set: ['train.steps=1'] })
+    await expect(runToEnd({ preset: 'tiny', data, out })).rejects.toMatchObject({
+      code: 'ERR_CONFIG',
+      message: expect.stringContaining('--resume'),
+    })
+  })
+})
+
+test('two runs with one seed are equal, and two seeds are not', async () => {
+  const outs = [1, 1, 2].map((seed) => ({ seed, out: temporaryFolder() }))
+  for (const { seed, out } of outs)
+    await runToEnd({ preset: 'tiny', data, out, seed, set: ['train.steps=3'] })
+  const [a, b, c] = await Promise.all(outs.map(({ out }) => checkpointContent(last(out))))
+  expect(b).toEqual(a)
+  expect(c?.bytes['model.out.2.weight']).not.toBe(a?.bytes['model.out.2.weight'])
+})
