@@ -46,7 +46,7 @@ const attempts = 5
 const weakness = 0.2
 
 /** How `grid_sample` numbers its choices. */
-const bilinear = 0
+const bicubic = 2
 const paddings = { zeros: 0, border: 1, reflection: 2 }
 
 export class Augmentation {
@@ -98,7 +98,8 @@ export class Augmentation {
       const knots = torch.tensor(lattice, { shape: [batch, 2, rows, columns] })
       const grid = by.matmul(knots).matmul(bx).permute([0, 2, 3, 1])
       let result = this.#cutOut(images, own)
-      result = torch.gridSampler(result, grid, bilinear, padding, true)
+      // Cubic, as linear interpolation would blur what the network later sees sharp.
+      result = torch.gridSampler(result, grid, bicubic, padding, true).clamp(0, 255)
       return this.#changeGreys(result, own)
     })
     return { images: changed, points: moved }

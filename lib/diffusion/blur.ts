@@ -80,7 +80,22 @@ export function gaussianBlur(x: Tensor, size: number, sigma: number): Tensor {
       planes,
       [margin, margin, margin, margin],
     ]) as Tensor
-    const rows = torch.conv2d(padded, taps.reshape([1, 1, size, 1]))
-    return torch.conv2d(rows, taps.reshape([1, 1, 1, size])).reshape(x.shape)
+    const rows = convolve(padded, taps.reshape([1, 1, size, 1]))
+    return convolve(rows, taps.reshape([1, 1, 1, size])).reshape(x.shape)
   })
+}
+
+/** Plain convolution by the operator that autocast leaves alone: taps in bfloat16 would not sum to 1. */
+function convolve(x: Tensor, weight: Tensor): Tensor {
+  return torch.call('aten::convolution', [
+    x,
+    weight,
+    null,
+    [1, 1],
+    [0, 0],
+    [1, 1],
+    false,
+    [0, 0],
+    1,
+  ]) as Tensor
 }

@@ -23,6 +23,11 @@ export interface SamplerOptions {
   prior?: 'normal' | 'background-mean'
   /** Answer with the last estimate ('none', default), or with the mean of the softmax maps of all steps ('chain'). */
   average?: 'none' | 'chain'
+  /**
+   * What of an estimate enters the chain: its logits, blurred and clamped ('logits', default, the paper),
+   * or 2 softmax - 1 in their place ('softmax'), where doubtful places count as little as they are likely.
+   */
+  estimate?: 'logits' | 'softmax'
   /** Independent chains whose softmax maps are averaged; default 1. */
   chains?: number
 }
@@ -83,6 +88,7 @@ export class Sampler {
       posteriorVariance: 'beta-tilde',
       prior: 'normal',
       average: 'none',
+      estimate: 'logits',
       chains: 1,
       ...options,
     }
@@ -168,7 +174,8 @@ export class Sampler {
 
   #advance(from: { state: Tensor; x0: Tensor; t: number; s: number; noise: Tensor }): Tensor {
     const weights = this.#transition(from.t, from.s)
-    const next = this.blur.apply(from.x0, from.t).mul_(weights.x0)
+    const x0 = this.options.estimate === 'softmax' ? softmaxMap(from.x0).mul_(2).sub_(1) : from.x0
+    const next = this.blur.apply(x0, from.t).mul_(weights.x0)
     next.add_(from.state, { alpha: weights.xt })
     return weights.noise > 0 ? next.add_(from.noise, { alpha: weights.noise }) : next
   }
@@ -190,6 +197,7 @@ function noiseSource(
   const [batch = 0, , height = 0, width = 0] = image.shape
   const options = { device: image.device, ...(generator ? { generator } : {}) }
   if (typeof noise === 'function') return noise
+  if (typeof noise === 'function') return noise
   return (index) => {
     if (!noise) return torch.randn([batch, model.landmarks, height, width], options)
     const given = noise[index]
@@ -200,6 +208,11 @@ function noiseSource(
   }
 }
 
+/** Softmax over each channel's pixels. [B, N, H, W] -> the same shape. */
+function softmaxMap(logits: Tensor): Tensor {
+  return logits.flatten(2).softmax(2).reshape(logits.shape)
+}
+
 /** The running sum of softmax maps, one tensor however long the chain is. */
 class SoftmaxMean {
   #sum: Tensor | null = null
@@ -208,7 +221,7 @@ class SoftmaxMean {
   add(logits: Tensor): void {
     const previous = this.#sum
     this.#sum = torch.scope(() => {
-      const map = logits.flatten(2).softmax(2).reshape(logits.shape)
+      const map = softmaxMap(logits)
       return previous ? map.add_(previous) : map
     })
     previous?.dispose()

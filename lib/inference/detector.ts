@@ -10,11 +10,10 @@ import { type Affine, fitCanvas, type Point } from '../landmarks/geometry.js'
 import type { Landmark } from '../landmarks/landmark-set.js'
 import type { UNet } from '../model/index.js'
 import * as torch from '../torch/index.js'
-import { loadTensors, readCheckpointMetadata } from '../training/checkpoint.js'
+import { loadTensors, readCheckpointMetadata, withoutPrefix } from '../training/checkpoint.js'
 import { type Config, type ConfigSources, loadConfig } from '../training/config.js'
 import { createModel, landmarkSet } from '../training/parts.js'
 import { RunFolder } from '../training/run-folder.js'
-import { withoutPrefix } from '../training/session.js'
 import { type CanvasPrediction, Predictor } from './predictor.js'
 
 /** Pixels that are already decoded: row-major, `channels` bytes a pixel (1 grey, 3 RGB, 4 RGBA; default 1). */

@@ -86,18 +86,19 @@ export class Predictor {
     })
     const generators = options.seeds.map((seed) => new torch.Generator('cpu', seed))
     const shape = [1, this.#model.landmarks, ...image.shape.slice(2)]
-    const result = await sampler.sample(this.#model, image, {
-      noise: () =>
-        torch.cat(
-          generators.map((generator) => torch.randn(shape, { generator })),
-          0,
-        ),
-      ...(signal ? { signal } : {}),
-      ...(onStep ? { onStep } : {}),
-    })
-    return {
-      mean: logProbabilities(result.logits),
-      chains: result.chains.map(logProbabilities),
+    try {
+      const { logits, chains: each } = await sampler.sample(this.#model, image, {
+        noise: () =>
+          torch.cat(
+            generators.map((generator) => torch.randn(shape, { generator })),
+            0,
+          ),
+        ...(signal ? { signal } : {}),
+        ...(onStep ? { onStep } : {}),
+      })
+      return { mean: logProbabilities(logits), chains: each.map(logProbabilities) }
+    } finally {
+      for (const generator of generators) generator.dispose()
     }
   }
 

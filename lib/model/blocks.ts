@@ -157,7 +157,7 @@ export class Upsample extends Module {
 }
 
 /** The layers of one step down or up; hands the time embedding to those that want it (latent-diffusion's TimestepEmbedSequential). */
-export class Stage extends Sequential<Conv2d | ResBlock | AttentionBlock | Downsample | Upsample> {
+export class Stage extends Sequential {
   override forward(x: Tensor, embedding: Tensor | null = null): Tensor {
     return torch.scope(() => {
       let y = x

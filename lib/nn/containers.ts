@@ -37,8 +37,8 @@ export class ModuleList<T extends Module = Module> extends Module {
 }
 
 /** y = layer_n(...layer_1(layer_0(x))), children named '0', '1', ... */
-export class Sequential<T extends Layer = Layer> extends ModuleList<T> {
-  constructor(...layers: T[]) {
+export class Sequential extends ModuleList<Layer> {
+  constructor(...layers: Layer[]) {
     super(layers)
   }
 

@@ -9,7 +9,7 @@ import { currentFrame } from './context.js'
 import { dtypeNumber } from './dtype.js'
 import { takeId } from './handles.js'
 import { type NativeOutcome, scratch, slots } from './native.js'
-import { Kind, type Leaf, Node, noSuchArgument, type Operator, operator } from './operator.js'
+import { type Argument, Kind, type Leaf, Node, noSuchArgument, type Operator, operator } from './operator.js'
 import { Generator } from './random.js'
 import { isComplexNumber, TypedScalar } from './scalar.js'
 import { intern, register } from './signature.js'
@@ -330,7 +330,7 @@ function createSite(op: Operator, args: readonly unknown[]): number {
   const constants: unknown[] = []
   op.arguments.forEach((argument, i) => {
     const value = args[i]
-    const { kind, constant } = slotOf(argument.kind, value, argument.optional)
+    const { kind, constant } = slotOf(argument, value)
     kinds.push(kind)
     constants.push(constant)
   })
@@ -345,15 +345,13 @@ function createSite(op: Operator, args: readonly unknown[]): number {
   }
 }
 
-function slotOf(
-  kind: Kind,
-  value: unknown,
-  optional: boolean,
-): { kind: number; constant?: unknown } {
+function slotOf(argument: Argument, value: unknown): { kind: number; constant?: unknown } {
+  const { kind, hasDefault, optional } = argument
   if (kind === Kind.Tensor) return { kind: slots.tensor }
-  if (value === undefined)
-    return optional ? { kind: slots.constant, constant: null } : { kind: slots.default }
-  if (value === null && optional) return { kind: slots.constant, constant: null }
+  if (value === undefined && hasDefault) return { kind: slots.default }
+  if (value === undefined || (value === null && optional)) {
+    return { kind: slots.constant, constant: null }
+  }
   switch (kind) {
     case Kind.TensorList:
       return { kind: slots.tensorList, constant: (value as unknown[]).length }

@@ -14,8 +14,12 @@ export function takeId(): number {
 }
 
 export function freeIds(ids: readonly number[]): void {
-  if (ids.length === 0) return
-  addon().native.free(ids)
+  const { native, words } = addon()
+  for (let from = 0; from < ids.length; from += words.length) {
+    const some = ids.slice(from, from + words.length)
+    words.set(some)
+    native.free(some.length)
+  }
   for (const id of ids) free.push(id)
   live -= ids.length
 }

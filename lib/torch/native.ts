@@ -126,7 +126,8 @@ export interface Native {
     requiresGrad: boolean,
   ): void
   read(id: number): Promise<NativeValue>
-  free(ids: readonly number[]): void
+  /** Frees the first `count` ids of `words`. */
+  free(count: number): void
   synchronize(): Promise<void>
   backward(
     tensors: readonly number[],

@@ -87,6 +87,18 @@ export function loadTensors(path: string): Promise<Record<string, Tensor>> {
   return orCheckpointError(path, () => torch.load(path))
 }
 
+/** The entries of a dictionary whose names begin with `prefix`, without it. */
+export function withoutPrefix(
+  dict: Readonly<Record<string, Tensor>>,
+  prefix: string,
+): Record<string, Tensor> {
+  return Object.fromEntries(
+    Object.entries(dict)
+      .filter(([name]) => name.startsWith(prefix))
+      .map(([name, value]) => [name.slice(prefix.length), value]),
+  )
+}
+
 async function orCheckpointError<T>(path: string, read: () => Promise<T>): Promise<T> {
   try {
     return await read()

@@ -11,6 +11,7 @@ import { encodeTargets } from '../landmarks/heatmap.js'
 import type { UNet } from '../model/index.js'
 import { AdamW, clipGradNorm_, Ema, type LearningRate } from '../optim/index.js'
 import * as torch from '../torch/index.js'
+import { withoutPrefix } from './checkpoint.js'
 import type { Config } from './config-schema.js'
 import {
   createModel,
@@ -299,16 +300,4 @@ function drawTimesteps(
 
 function withPrefix(prefix: string, dict: Record<string, Tensor>): Record<string, Tensor> {
   return Object.fromEntries(Object.entries(dict).map(([name, value]) => [prefix + name, value]))
-}
-
-/** The entries of a dictionary whose names begin with `prefix`, without it. */
-export function withoutPrefix(
-  dict: Readonly<Record<string, Tensor>>,
-  prefix: string,
-): Record<string, Tensor> {
-  return Object.fromEntries(
-    Object.entries(dict)
-      .filter(([name]) => name.startsWith(prefix))
-      .map(([name, value]) => [name.slice(prefix.length), value]),
-  )
 }

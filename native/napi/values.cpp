@@ -66,18 +66,18 @@ Napi::Value Environment::read(const Info& info) {
   return result;
 }
 
-// free(ids): queued behind the ops that use them.
+// free(count): the ids stand in the scratch memory. Queued behind the ops that use them.
 void Environment::free(const Info& info) {
-  const auto ids = info[0].As<Napi::Array>();
+  const size_t count = std::min<size_t>(info[0].As<Napi::Number>().Uint32Value(), scratch_->size());
   auto& executor = Executor::instance();
-  constexpr uint32_t kMost = 4096;
-  for (uint32_t from = 0; from < ids.Length(); from += kMost) {
-    const uint32_t count = std::min(kMost, ids.Length() - from);
-    uint32_t* words = executor.reserve(*session_, count + 2);
+  constexpr size_t kMost = 4096;
+  for (size_t from = 0; from < count; from += kMost) {
+    const auto some = static_cast<uint32_t>(std::min(kMost, count - from));
+    uint32_t* words = executor.reserve(*session_, some + 2);
     words[0] = record::Free;
-    words[1] = count + 2;
-    for (uint32_t i = 0; i < count; ++i) words[i + 2] = ids.Get(from + i).As<Napi::Number>().Uint32Value();
-    executor.publish(*session_, count + 2);
+    words[1] = some + 2;
+    std::copy_n(scratch_->data() + from, some, words + 2);
+    executor.publish(*session_, some + 2);
   }
 }
 

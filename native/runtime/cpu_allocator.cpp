@@ -3,6 +3,7 @@
 #include <c10/core/CPUAllocator.h>
 #include <c10/util/Exception.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -37,6 +38,11 @@ std::pair<uint64_t, uint32_t> classOf(uint64_t bytes) {
   return {power + over * step, static_cast<uint32_t>(std::countr_zero(power)) * kSteps + static_cast<uint32_t>(over)};
 }
 
+uint64_t physicalMemory() {
+  static const uint64_t bytes = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  return bytes;
+}
+
 class CachingAllocator final : public c10::Allocator {
  public:
   c10::DataPtr allocate(size_t bytes) override {
@@ -65,6 +71,9 @@ class CachingAllocator final : public c10::Allocator {
 
  private:
   void* take(uint64_t bytes) {
+    // The kernel promises more than it has; a tensor that cannot fit must fail here, with words.
+    TORCH_CHECK_WITH(OutOfMemoryError, bytes <= physicalMemory(), "cpu: wanted ", bytes,
+                     " bytes for one tensor, the machine has ", physicalMemory());
     const auto [size, sizeClass] = classOf(bytes);
     {
       std::lock_guard lock(mutex_);

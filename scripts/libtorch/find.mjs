@@ -1,6 +1,6 @@
 // Finds libtorch: the LIBTORCH variable, then a Python on the PATH that has torch, then the cache that
 // `npm run setup` fills. Plain Node without dependencies, because CMake asks it before anything is built:
-// `node scripts/libtorch/find.mjs --json` prints one JSON object, or fails with one sentence.
+// `node scripts/libtorch/find.mjs` prints the folder, with `--json` all about it, or fails with one sentence a place.
 
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
@@ -218,7 +218,7 @@ export function explainMissing(looked) {
 
 const usage = `Usage: node scripts/libtorch/find.mjs [--json]
 
-Prints the libtorch that the build will use. Order: LIBTORCH, a Python with torch on the PATH, the cache.
+Prints the folder of the libtorch that the build will use, or all about it as JSON. Order: LIBTORCH, a Python with torch on the PATH, the cache.
 
 Examples:
   node scripts/libtorch/find.mjs --json
@@ -239,11 +239,7 @@ function main(argv) {
     console.error(explainMissing(looked))
     return 1
   }
-  if (argv.includes('--json')) console.log(JSON.stringify(found))
-  else
-    console.log(
-      `libtorch ${found.fullVersion} (${found.flavour}) in ${found.root}, from ${found.source}`,
-    )
+  console.log(argv.includes('--json') ? JSON.stringify(found) : found.root)
   return 0
 }
 

@@ -142,11 +142,7 @@ describe('Module', () => {
 
   it('keeps parameters through scopes and frees them all on dispose', () => {
     const before = torch.memory().tensors
-    const block = torch.scope(() => {
-      const made = new Block()
-      torch.keep(made.scale)
-      return { made }
-    }).made
+    const block = torch.scope(() => new Block())
     expect(torch.memory().tensors).toBe(before + 6)
     block.dispose()
     expect(torch.memory().tensors).toBe(before)

@@ -134,3 +134,10 @@ describe('random numbers', () => {
     expect(() => torch.manualSeed(0.5)).toThrow(/whole number/)
   })
 })
+
+test('a tensor that no memory can hold is refused in words', async () => {
+  expect(() => torch.empty([2 ** 24, 2 ** 24])).toThrow(
+    expect.objectContaining({ code: 'ERR_OUT_OF_MEMORY' }),
+  )
+  expect(await torch.ones([1]).item()).toBe(1)
+})

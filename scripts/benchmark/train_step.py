@@ -1,0 +1,51 @@
+"""The PyTorch side of train-step.mjs: reads numbers of steps from stdin, answers with their times.
+
+python train_step.py FOLDER, where FOLDER holds step.json and step.safetensors. The network is that of
+scripts/reference, run as a user would write it; AdamW is PyTorch's fused one, as on the other side.
+"""
+
+import json
+import pathlib
+import sys
+import time
+
+import torch
+from safetensors.torch import load_file
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "reference"))
+from diffusion import NoiseSchedule, Objective  # noqa: E402
+from unet import UNet, UNetConfig  # noqa: E402
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1])
+    options = json.loads((folder / "step.json").read_text())
+    tensors = load_file(folder / "step.safetensors")
+    torch.set_num_threads(options["threads"])
+    config = UNetConfig(
+        landmarks=options["landmarks"], attention=tuple(options["attention"]), dropout=0.0
+    )
+    model = UNet(config)
+    prefix = "weights."
+    model.load_state_dict(
+        {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
+    )
+    objective = Objective("x0", NoiseSchedule(timesteps=200))
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=options["lr"], weight_decay=1e-4, fused=True
+    )
+    batch = {name: tensors[name] for name in ("image", "target", "mask")}
+    for line in sys.stdin:
+        times, loss = [], None
+        for _ in range(int(line)):
+            start = time.perf_counter()
+            optimizer.zero_grad(set_to_none=True)
+            total, _, _ = objective(model, batch, t=tensors["t"], noise=tensors["noise"])
+            total.backward()
+            optimizer.step()
+            loss = total.item()
+            times.append(1000 * (time.perf_counter() - start))
+        print(json.dumps({"torch": torch.__version__, "loss": loss, "times": times}), flush=True)
+
+
+main()
