@@ -168,7 +168,9 @@ function summarise() {
   for (const [name, ...figures] of rows)
     console.log(`${name.padEnd(12)}${figures.map((text) => text.padStart(14)).join('')}`)
   if (meanShape)
-    console.log(`\n${(meanShape.mre.mean / mre.mean).toFixed(1)} times better than the mean shape.`)
+    console.log(
+      `\nThe mean shape's error is ${(meanShape.mre.mean / mre.mean).toFixed(1)} times this model's.`,
+    )
   console.log(`\nReport: ${pathToFileURL(join(root, report)).href}`)
   console.log(
     'With real images: npx landmark-diffusion train --preset small --data data/isbi --out runs/isbi',

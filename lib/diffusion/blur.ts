@@ -69,33 +69,32 @@ export function gaussianTaps(size: number, sigma: number): Float64Array {
  */
 export function gaussianBlur(x: Tensor, size: number, sigma: number): Tensor {
   return torch.scope(() => {
-    const [batch = 0, channels = 0, height = 0, width = 0] = x.shape
+    const channels = x.shape[1] as number
     const margin = (size - 1) / 2
     const taps = torch
       .tensor(Float32Array.from(gaussianTaps(size, sigma)))
       .to(x.dtype)
       .to(x.device)
-    const planes = x.reshape([batch * channels, 1, height, width])
     const padded = torch.call('aten::replication_pad2d', [
-      planes,
+      x,
       [margin, margin, margin, margin],
     ]) as Tensor
-    const rows = convolve(padded, taps.reshape([1, 1, size, 1]))
-    return convolve(rows, taps.reshape([1, 1, 1, size])).reshape(x.shape)
+    const rows = convolve(padded, taps.reshape([1, 1, size, 1]).expand([channels, 1, size, 1]))
+    return convolve(rows, taps.reshape([1, 1, 1, size]).expand([channels, 1, 1, size]))
   })
 }
 
-/** Plain convolution by the operator that autocast leaves alone: taps in bfloat16 would not sum to 1. */
+/**
+ * Each channel with its own kernel, by the operator that autocast leaves alone: taps in bfloat16 would
+ * not sum to 1. x: [B, N, H, W], weight: [N, 1, h, w].
+ */
 function convolve(x: Tensor, weight: Tensor): Tensor {
-  return torch.call('aten::convolution', [
-    x,
-    weight,
-    null,
-    [1, 1],
-    [0, 0],
-    [1, 1],
-    false,
-    [0, 0],
-    1,
-  ]) as Tensor
+  return torch.call('aten::convolution', [x, weight, null], {
+    stride: [1, 1],
+    padding: [0, 0],
+    dilation: [1, 1],
+    transposed: false,
+    output_padding: [0, 0],
+    groups: weight.shape[0] as number,
+  }) as Tensor
 }

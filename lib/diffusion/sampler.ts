@@ -142,6 +142,8 @@ export class Sampler {
       if (onStep) await onStep({ step: i + 1, steps: times.length, chain, t, x0: estimate })
       // One step of run-ahead: the device never waits for JavaScript, and the queue stays short.
       const queued = torch.synchronize()
+      // A failure is met when the fence is awaited; an abort in between must not leave it unhandled.
+      queued.catch(() => {})
       await fence
       fence = queued
     }
@@ -165,7 +167,7 @@ export class Sampler {
   /** The network's word on x0, [B, N, H, W] float32, from the state x_t. */
   #estimate(model: Denoiser, image: Tensor, state: Tensor, t: number): Tensor {
     const batch = state.shape[0] as number
-    const times = torch.full([batch], t, { dtype: 'int64', device: state.device })
+    const times = torch.tensor(new BigInt64Array(batch).fill(BigInt(t))).to(state.device)
     const output = model.denoise(state, image, times).to('float32')
     if (this.options.prediction === 'x0') return output
     const mix = this.schedule.mix(t)
@@ -196,7 +198,6 @@ function noiseSource(
 ): (index: number) => Tensor {
   const [batch = 0, , height = 0, width = 0] = image.shape
   const options = { device: image.device, ...(generator ? { generator } : {}) }
-  if (typeof noise === 'function') return noise
   if (typeof noise === 'function') return noise
   return (index) => {
     if (!noise) return torch.randn([batch, model.landmarks, height, width], options)

@@ -141,6 +141,11 @@ export class Detector implements AsyncDisposable {
     } = {},
   ): Promise<Detection[]> {
     if (images.length === 0) return []
+    if (options.signal?.aborted) {
+      throw new LandmarkDiffusionError('ERR_ABORTED', 'Detection was cancelled before it began.', {
+        cause: options.signal.reason,
+      })
+    }
     const canvas = this.config.data
     const greys = await Promise.all(images.map(toGrey))
     const originals = greys.map((grey, i) => {

@@ -17,8 +17,10 @@ export function frequencies(
 ): Tensor {
   const half = Math.floor(dimension / 2)
   const denominator = divisor === 'half' ? half : half - 1
-  const index = torch.tensor(Float32Array.from({ length: half }, (_, i) => i))
-  return index.mul(-Math.log(10000) / denominator).exp()
+  return torch.scope(() => {
+    const index = torch.tensor(Float32Array.from({ length: half }, (_, i) => i))
+    return index.mul(-Math.log(10000) / denominator).exp()
+  })
 }
 
 /** t: int64 [B] steps, frequencies: [half] -> [B, 2 half], sines and cosines of t * frequency. */

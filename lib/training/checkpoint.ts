@@ -1,5 +1,6 @@
 /** A checkpoint is one safetensors file: weights, averages, optimiser and random states as tensors, everything else as JSON in its header. Written beside the old one and renamed, so that neither a full disk nor SIGKILL costs the last good state. */
 
+import { existsSync } from 'node:fs'
 import { z } from 'zod'
 import { LandmarkDiffusionError } from '../errors.js'
 import { readSafetensorsMetadata } from '../torch/files/safetensors.js'
@@ -100,6 +101,9 @@ export function withoutPrefix(
 }
 
 async function orCheckpointError<T>(path: string, read: () => Promise<T>): Promise<T> {
+  if (!existsSync(path)) {
+    throw new LandmarkDiffusionError('ERR_CHECKPOINT', `${path}: there is no such checkpoint`)
+  }
   try {
     return await read()
   } catch (cause) {
@@ -107,9 +111,7 @@ async function orCheckpointError<T>(path: string, read: () => Promise<T>): Promi
     if (code === 'ERR_ADDON_LOAD' || code === 'ERR_LIBTORCH_MISMATCH') throw cause
     throw new LandmarkDiffusionError(
       'ERR_CHECKPOINT',
-      code === 'ENOENT'
-        ? `${path}: there is no such checkpoint`
-        : `${path}: the checkpoint cannot be read, it is damaged or cut off (${reason(cause)}); use another one (best or last), or an older copy`,
+      `${path}: the checkpoint cannot be read, it is damaged or cut off (${reason(cause)}); use another one (best or last), or an older copy`,
       { cause },
     )
   }

@@ -99,6 +99,15 @@ describe('blur', () => {
     })
   })
 
+  it('stays in full precision under autocast', async () => {
+    await torch.scopeAsync(async () => {
+      const x = torch.randn([1, 2, 20, 18])
+      const wanted = gaussianBlur(x, 13, 3)
+      const found = torch.autocast('cpu', 'bfloat16', () => gaussianBlur(x, 13, 3))
+      expect(await distance(found, wanted)).toBe(0)
+    })
+  })
+
   it("is nearly a box at the paper's widest: standard deviation 3.69 pixels instead of 14", () => {
     const taps = gaussianTaps(13, 14)
     const variance = taps.reduce((sum, tap, i) => sum + tap * (i - 6) ** 2, 0)
