@@ -36,7 +36,7 @@ export function trainCommand(): Command {
     summary: 'train a landmark detector',
     examples: [
       'landmark-diffusion train --preset small --data data/synthetic --out runs/first',
-      'landmark-diffusion train --config my.yaml --data data/isbi --out runs/isbi --set train.lr=5e-4 --set 'model.attention=[8,16]'',
+      "landmark-diffusion train --config my.yaml --data data/isbi --out runs/isbi --set train.lr=5e-4 --set 'model.attention=[8,16]'",
       'landmark-diffusion train --out runs/isbi --resume',
       'landmark-diffusion train --schema > config.schema.json',
     ],
