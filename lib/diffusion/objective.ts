@@ -36,17 +36,11 @@ export interface LossWeights {
 export interface NoisingOptions {
   /** Probability that a landmark's pixel is missing from x_t (not from the target); default 0. */
   channelDropout?: number
-  /**
-   * How t is drawn: every step alike ('uniform', default, the paper), or with a probability that grows
-   * with t ('sqrt', t = T sqrt(u)): at small t the pixel still shows through the noise, and the network
-   * learns to copy it instead of finding it.
-   */
-  timeSampling?: 'uniform' | 'sqrt'
 }
 
 /** Random choices of one loss; drawn in this order where not given. */
 export interface Draws {
-  /** int64 [B] steps in 0 .. T - 1; drawn as `timeSampling` says. */
+  /** int64 [B] steps in 0 .. T - 1; uniform where not given. */
   t?: Tensor
   /** [B, N, H, W], standard normal. */
   noise?: Tensor
@@ -68,17 +62,12 @@ interface Noised {
 class Noiser {
   readonly #timesteps: number
   readonly #channelDropout: number
-  readonly #timeSampling: 'uniform' | 'sqrt'
   readonly #signal: Tensor
   readonly #noise: Tensor
 
-  constructor(
-    schedule: NoiseSchedule,
-    { channelDropout = 0, timeSampling = 'uniform' }: NoisingOptions,
-  ) {
+  constructor(schedule: NoiseSchedule, { channelDropout = 0 }: NoisingOptions) {
     this.#timesteps = schedule.timesteps
     this.#channelDropout = channelDropout
-    this.#timeSampling = timeSampling
     const table = (of: 'signal' | 'noise') =>
       torch.keep(
         torch.tensor(Float32Array.from({ length: this.#timesteps }, (_, t) => schedule.mix(t)[of])),
@@ -94,7 +83,7 @@ class Noiser {
       device: image.device,
       ...(draws.generator ? { generator: draws.generator } : {}),
     }
-    const t = draws.t ?? this.#drawTimes(batch, random)
+    const t = draws.t ?? torch.randint(0, this.#timesteps, [batch], { ...random, dtype: 'int64' })
     const x0 = oneHotHeatmaps(target, mask, size)
     const noise = draws.noise ?? torch.randn(x0.shape, random)
     const dropped =
@@ -107,21 +96,6 @@ class Noiser {
       table.to(image.device).indexSelect(0, t).reshape([batch, 1, 1, 1])
     const xt = start.mul(per(this.#signal)).addcmul_(noise, per(this.#noise))
     return { xt, x0, noise, t }
-  }
-
-  /** int64 [batch] in 0 .. T - 1. */
-  #drawTimes(batch: number, random: torch.RandomOptions): Tensor {
-    const last = this.#timesteps - 1
-    if (this.#timeSampling === 'uniform') {
-      return torch.randint(0, last + 1, [batch], { ...random, dtype: 'int64' })
-    }
-    // The root of a number below 1 can round to 1 in float32.
-    const t = torch
-      .rand([batch], random)
-      .sqrt()
-      .mul(this.#timesteps)
-      .clamp(0, last + 0.5)
-    return t.to('int64')
   }
 
   dispose(): void {

@@ -10,14 +10,14 @@ import type { Size } from '../landmarks/geometry.js'
 import * as torch from '../torch/index.js'
 import type { Detection } from './detector.js'
 
-/** A few states of a reverse chain: for every image of the batch how hot each pixel is for any landmark. */
+/** What a reverse chain believes at one time: for every image of the batch, how hot each pixel is for any landmark. */
 export interface FilmFrame {
   t: number
-  /** [B * H * W], 0 background to 1 certain. */
+  /** [B * H * W], 0 to 1: square root of the probability as a share of the landmark's greatest, as in the heatmaps. */
   heat: Float32Array
 }
 
-/** Keeps evenly spaced states of the first chain of a batch; its `onStep` goes to the detector. */
+/** Keeps evenly spaced estimates of the first chain of a batch; its `onStep` goes to the detector. */
 export class FilmRecorder {
   readonly frames: FilmFrame[] = []
   readonly #count: number
@@ -28,7 +28,11 @@ export class FilmRecorder {
 
   readonly onStep = async ({ chain, step, steps, t, x0 }: SampleStep): Promise<void> => {
     if (chain > 0 || !this.#isDue(step, steps)) return
-    const heat = await torch.scopeAsync(() => x0.clamp(-1, 1).amax([1]).add(1).div(2).data())
+    const heat = await torch.scopeAsync(() => {
+      const probabilities = x0.flatten(2).softmax(2)
+      const share = probabilities.div(probabilities.amax([2], { keepdim: true }))
+      return share.sqrt().amax([1]).data()
+    })
     this.frames.push({ t, heat: heat as Float32Array })
   }
 
@@ -82,7 +86,7 @@ export interface HeatmapFiles {
 
 /**
  * Writes into `folder`: `N-NAME.png`, one landmark's heatmap each, its hottest pixel white;
- * `all.png`, all of them over the image; and a frame `film-T.png` for each state of the chain.
+ * `all.png`, all of them over the image; and a frame `film-T.png` for each estimate of the chain.
  */
 export async function writeHeatmaps(
   folder: string,

@@ -221,36 +221,6 @@ describe('losses', () => {
     objective.dispose()
   })
 
-  it('draw t in proportion to t when asked to', async () => {
-    const objective = new X0Objective(new NoiseSchedule({ timesteps: 10 }), {
-      timeSampling: 'sqrt',
-    })
-    await torch.scopeAsync(async () => {
-      torch.manualSeed(3)
-      const count = 20_000
-      const times: torch.Tensor[] = []
-      const spy: Denoiser = {
-        landmarks: 1,
-        denoise(noised, _, t) {
-          times.push(torch.keep(t.clone()))
-          return noised
-        },
-      }
-      const target = torch.zeros([count, 1], { dtype: 'int64' })
-      const batch = { image: torch.zeros([count, 1, 1, 1]), target, mask: torch.ones([count, 1]) }
-      objective.loss(spy, batch)
-      const shares = new Array<number>(10).fill(0)
-      const [drawn] = times as [torch.Tensor]
-      for (const t of await drawn.data()) shares[Number(t)] = (shares[Number(t)] ?? 0) + 1 / count
-      // P(t) = ((t + 1)^2 - t^2) / T^2
-      for (const [t, share] of shares.entries()) {
-        expect(Math.abs(share - (2 * t + 1) / 100)).toBeLessThan(0.015)
-      }
-      drawn.dispose()
-    })
-    objective.dispose()
-  })
-
   it('leave nothing behind but the three numbers', () => {
     const objective = new X0Objective(new NoiseSchedule(), { channelDropout: 0.5 })
     const model: Denoiser = { landmarks: 2, denoise: (noised) => noised.mul(2) }
