@@ -7,13 +7,11 @@
  */
 import { setMaxListeners } from 'node:events'
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
-import { availableParallelism } from 'node:os'
 import { dirname } from 'node:path'
 import { crc32 } from 'node:zlib'
-import { Piscina } from 'piscina'
-import { type ErrorCode, LandmarkDiffusionError } from '../errors.js'
+import { LandmarkDiffusionError } from '../errors.js'
 import type { Size } from '../landmarks/geometry.js'
-import type { CacheResult, CacheTask } from './cache-worker.js'
+import { CanvasPool } from './canvas-pool.js'
 
 /** What the cache needs to know of a sample. */
 export interface CacheSource extends Size {
@@ -130,11 +128,7 @@ async function decodeAll(
   const size = canvas.width * canvas.height
   const pixels = new Uint8Array(total * size)
   if (signal?.aborted) throw aborted(signal)
-  const pool = new Piscina<CacheTask, CacheResult>({
-    filename: new URL('./cache-worker.js', import.meta.url).href,
-    minThreads: 1,
-    maxThreads: Math.max(1, Math.min(threads ?? availableParallelism(), total)),
-  })
+  const pool = new CanvasPool(threads)
   const stop = new AbortController()
   setMaxListeners(0, stop.signal) // one listener a task
   const abort = () => stop.abort()
@@ -143,10 +137,12 @@ async function decodeAll(
   try {
     await Promise.all(
       samples.map(async ({ file, width, height }, i) => {
-        const task = { file, width, height, canvas: { width: canvas.width, height: canvas.height } }
-        const result = await pool.run(task, { signal: stop.signal })
-        if ('code' in result)
-          throw new LandmarkDiffusionError(result.code as ErrorCode, result.message)
+        const result = await pool.fit(file, canvas, { signal: stop.signal })
+        if (result.width !== width || result.height !== height)
+          throw new LandmarkDiffusionError(
+            'ERR_IMAGE',
+            `${file}: ${result.width} x ${result.height} pixels, but it was listed with ${width} x ${height}; list the data set again`,
+          )
         pixels.set(result.pixels, i * size)
         onProgress?.({ done: ++done, total })
       }),

@@ -2,8 +2,8 @@
 
 import { existsSync, statSync } from 'node:fs'
 import { extname } from 'node:path'
-import { decodeImage, type GreyImage } from '../data/image.js'
-import { resampleToCanvas } from '../data/resample.js'
+import { CanvasPool } from '../data/canvas-pool.js'
+import type { GreyImage } from '../data/image.js'
 import type { SampleStep } from '../diffusion/index.js'
 import { LandmarkDiffusionError } from '../errors.js'
 import { type Affine, fitCanvas, type Point } from '../landmarks/geometry.js'
@@ -88,6 +88,7 @@ export class Detector implements AsyncDisposable {
   readonly config: Config
   readonly #model: UNet
   readonly #predictor: Predictor
+  readonly #images = new CanvasPool()
 
   private constructor(config: Config, model: UNet) {
     this.config = config
@@ -147,12 +148,12 @@ export class Detector implements AsyncDisposable {
       })
     }
     const canvas = this.config.data
-    const greys = await Promise.all(images.map(toGrey))
-    const originals = greys.map((grey, i) => {
+    const fitted = await Promise.all(images.map((image) => this.#images.fit(toGrey(image), canvas)))
+    const originals = fitted.map(({ width, height }, i) => {
       const pixelSize = toPair(options.pixelSizes ? options.pixelSizes[i] : options.pixelSize)
-      return { width: grey.width, height: grey.height, pixelSize, map: fitCanvas(grey, canvas) }
+      return { width, height, pixelSize, map: fitCanvas({ width, height }, canvas) }
     })
-    const pixels = Buffer.concat(greys.map((grey) => resampleToCanvas(grey, canvas)))
+    const pixels = Buffer.concat(fitted.map((image) => image.pixels))
     const predictions = await this.#predictor.predict(pixels, {
       ...options,
       seeds: images.map(() => options.seed ?? 0),
@@ -182,12 +183,14 @@ export class Detector implements AsyncDisposable {
     }
   }
 
-  dispose(): void {
+  /** Frees the weights and ends the worker threads. */
+  async dispose(): Promise<void> {
     this.#model.dispose()
+    await this.#images.destroy()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.dispose()
+    await this.dispose()
   }
 }
 
@@ -215,8 +218,9 @@ function toPair(pixelSize: DetectOptions['pixelSize']): [number, number] | null 
   )
 }
 
-async function toGrey(image: ImageInput): Promise<GreyImage> {
-  if (typeof image === 'string' || image instanceof Uint8Array) return decodeImage(image)
+/** Raw pixels as grey ones; a file or an encoded image as it is. */
+function toGrey(image: ImageInput): string | Uint8Array | GreyImage {
+  if (typeof image === 'string' || image instanceof Uint8Array) return image
   const { data, width, height, channels = 1 } = image
   if (data.length !== width * height * channels || data.length === 0) {
     throw new LandmarkDiffusionError(
@@ -226,10 +230,11 @@ async function toGrey(image: ImageInput): Promise<GreyImage> {
   }
   if (channels === 1) return { data, width, height }
   // The weights of ITU-R BT.601, as for encoded images.
-  const grey = Uint8Array.from({ length: width * height }, (_, i) => {
-    const [r = 0, g = 0, b = 0] = data.subarray(i * channels)
-    return Math.round(0.299 * r + 0.587 * g + 0.114 * b)
-  })
+  const grey = new Uint8Array(width * height)
+  for (let i = 0, at = 0; i < grey.length; i++, at += channels) {
+    const [r, g, b] = [data[at] as number, data[at + 1] as number, data[at + 2] as number]
+    grey[i] = Math.round(0.299 * r + 0.587 * g + 0.114 * b)
+  }
   return { data: grey, width, height }
 }
 
