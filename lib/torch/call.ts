@@ -9,8 +9,17 @@ import { currentFrame } from './context.js'
 import { dtypeNumber } from './dtype.js'
 import { takeId } from './handles.js'
 import { type NativeOutcome, scratch, slots } from './native.js'
-import { type Argument, Kind, type Leaf, Node, noSuchArgument, type Operator, operator } from './operator.js'
+import {
+  type Argument,
+  Kind,
+  type Leaf,
+  Node,
+  noSuchArgument,
+  type Operator,
+  operator,
+} from './operator.js'
 import { Generator } from './random.js'
+import { refuseCrash } from './refusals.js'
 import { isComplexNumber, TypedScalar } from './scalar.js'
 import { intern, register } from './signature.js'
 import { Tensor } from './tensor.js'
@@ -236,6 +245,7 @@ function miss(
   inputs: number,
   values: number,
 ): unknown {
+  refuseCrash(op, args)
   const { native, words } = addon()
   if (op.leaves.length >= mostLeaves) {
     for (const site of op.leaves) native.releaseSite(site)

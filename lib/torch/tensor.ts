@@ -37,7 +37,6 @@ export interface BackwardOptions {
 }
 
 // The operators as methods come from generated/functions.ts, which extends this class.
-// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the generated interface adds exactly the methods that are installed
 export class Tensor {
   #id: number
   /** Pass count when the gradient was last known to be absent. */

@@ -126,8 +126,8 @@ void Environment::deliver(Napi::Env env) {
       }
     } catch (const Napi::Error& error) {
       deferred.Reject(error.Value());
-    } catch (const std::exception& error) {
-      deferred.Reject(Napi::Error::New(env, error.what()).Value());
+    } catch (...) {
+      deferred.Reject(failureToJs(env, *currentFailure("deliver", "", 0)));
     }
   }
   if (promises_.empty()) napi_unref_threadsafe_function(env, wakeUp_);

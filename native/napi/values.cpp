@@ -38,8 +38,9 @@ Napi::Value Environment::read(const Info& info) {
       try {
         TORCH_CHECK(slot.tensor.defined(), "the tensor holds nothing: a gradient that no backward() reached, or a result that never came");
         const at::NoGradGuard guard;
-        copy = at::empty(slot.tensor.sizes(), slot.tensor.options().device(at::kCPU).memory_format(at::MemoryFormat::Contiguous));
-        copy.copy_(slot.tensor.detach().resolve_conj().resolve_neg());
+        const at::Tensor dense = slot.tensor.layout() == at::kStrided ? slot.tensor : slot.tensor.to_dense();
+        copy = at::empty(dense.sizes(), dense.options().device(at::kCPU).memory_format(at::MemoryFormat::Contiguous));
+        copy.copy_(dense.detach().resolve_conj().resolve_neg());
       } catch (...) {
         failure = currentFailure("read", brief(slot.tensor), 0);
       }

@@ -66,7 +66,11 @@ for await (const event of run) {
     started = performance.now()
   }
   if (event.step % 50 === 0) {
-    memory.push({ step: event.step, tensors: torch.memory().tensors, rssMiB: process.memoryUsage().rss / 2 ** 20 })
+    memory.push({
+      step: event.step,
+      tensors: torch.memory().tensors,
+      rssMiB: process.memoryUsage().rss / 2 ** 20,
+    })
   }
 }
 const stepsPerSecond = (1000 * (steps - warmup)) / (performance.now() - started)
@@ -76,4 +80,11 @@ clearInterval(busy)
 printTable('Event-loop delay in milliseconds (the timer itself has a resolution of 1 ms)', rows)
 console.log(`${stepsPerSecond.toFixed(2)} steps/s, preset ${values.preset}`)
 printTable('Memory', memory)
-writeJson(values.json, { benchmark: 'event-loop', preset: values.preset, work, rows, memory, stepsPerSecond })
+writeJson(values.json, {
+  benchmark: 'event-loop',
+  preset: values.preset,
+  work,
+  rows,
+  memory,
+  stepsPerSecond,
+})

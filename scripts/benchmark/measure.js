@@ -40,9 +40,7 @@ export function printTable(title, rows) {
     Math.max(name.length, ...rows.map((row) => text(row[name]).length)),
   )
   const line = (cells) =>
-    cells
-      .map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])))
-      .join('  ')
+    cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ')
   console.log(line(names))
   for (const row of rows) console.log(line(names.map((name) => text(row[name]))))
 }

@@ -5,7 +5,11 @@ import * as torch from 'landmark-diffusion/torch'
 import { printTable, quantile, refuseBusyMachine, writeJson } from './measure.js'
 
 const { values } = parseArgs({
-  options: { json: { type: 'string' }, batches: { type: 'string', default: '400' }, force: { type: 'boolean' } },
+  options: {
+    json: { type: 'string' },
+    batches: { type: 'string', default: '400' },
+    force: { type: 'boolean' },
+  },
 })
 refuseBusyMachine(values.force)
 
@@ -37,7 +41,12 @@ for (const [op, run] of Object.entries(ops)) {
     })
     await torch.synchronize()
   }
-  rows.push({ op, median: quantile(times, 0.5), p10: quantile(times, 0.1), p90: quantile(times, 0.9) })
+  rows.push({
+    op,
+    median: quantile(times, 0.5),
+    p10: quantile(times, 0.1),
+    p90: quantile(times, 0.9),
+  })
 }
 printTable(
   'Microseconds on the JavaScript thread per op',

@@ -55,7 +55,10 @@ const weights = Object.fromEntries(
 )
 const file = join(folder, 'step.safetensors')
 await torch.save(file, { ...weights, image, target, mask, t, noise })
-writeFileSync(join(folder, 'step.json'), JSON.stringify({ landmarks, attention: [8, 16], threads, lr }))
+writeFileSync(
+  join(folder, 'step.json'),
+  JSON.stringify({ landmarks, attention: [8, 16], threads, lr }),
+)
 
 const optimizer = new torch.optim.AdamW(model.parameters(), { lr, weightDecay: 1e-4 })
 
@@ -84,7 +87,9 @@ const python = spawn(values.python, [script, folder], {
   env: { ...process.env, OMP_NUM_THREADS: String(threads) },
 })
 python.on('error', (error) => {
-  console.error(`train-step needs a Python with torch and safetensors: ${values.python}: ${error.message}`)
+  console.error(
+    `train-step needs a Python with torch and safetensors: ${values.python}: ${error.message}`,
+  )
   process.exit(1)
 })
 const lines = createInterface({ input: python.stdout })[Symbol.asyncIterator]()
@@ -123,11 +128,20 @@ const row = (name, list) => ({
   p10: quantile(list, 0.1),
   p90: quantile(list, 0.9),
 })
-printTable(
-  `Milliseconds a step, fp32, batch ${batch}, ${height}x${width}, ${threads} threads`,
-  [row('landmark-diffusion', times.ours), row(`PyTorch ${hello.torch} eager`, times.theirs)],
-)
+printTable(`Milliseconds a step, fp32, batch ${batch}, ${height}x${width}, ${threads} threads`, [
+  row('landmark-diffusion', times.ours),
+  row(`PyTorch ${hello.torch} eager`, times.theirs),
+])
 console.log(
   `speed relative to PyTorch: median of ${rounds} interleaved rounds ${median(ratios).toFixed(3)} (${Math.min(...ratios).toFixed(3)} to ${Math.max(...ratios).toFixed(3)})`,
 )
-writeJson(values.json, { benchmark: 'train-step', width, height, batch, threads, times, ratios, torch: hello.torch })
+writeJson(values.json, {
+  benchmark: 'train-step',
+  width,
+  height,
+  batch,
+  threads,
+  times,
+  ratios,
+  torch: hello.torch,
+})

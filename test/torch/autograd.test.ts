@@ -11,7 +11,7 @@ describe('autograd', () => {
     expect(await x.grad?.tolist()).toEqual([2, 4, 6])
     x.sum().backward()
     expect(await x.grad?.tolist()).toEqual([3, 5, 7])
-    x.grad = null
+    torch.clearGradients([x])
     expect(x.grad).toBeNull()
     x.sum().backward()
     expect(await x.grad?.tolist()).toEqual([1, 1, 1])

@@ -71,6 +71,18 @@ describe('torch.call', () => {
     ['an unknown memory format', () => torch.ones([2]).clone({ memoryFormat: 'nhwc' as never })],
     ['too few arguments', () => torch.call('aten::mm', [torch.ones([2, 2])])],
     ['too many arguments', () => torch.call('aten::relu', [torch.ones([2]), 1])],
+    [
+      'a call that crashes libtorch',
+      () =>
+        torch.call('aten::_native_batch_norm_legit.no_stats', [
+          torch.ones([1, 2, 3]),
+          null,
+          null,
+          false,
+          0.1,
+          1e-5,
+        ]),
+    ],
     ['no array', () => torch.call('aten::relu', 3 as never)],
   ])('refuses %s with ERR_SCHEMA', (_, run) => {
     expect(run).toThrow(expect.objectContaining({ code: 'ERR_SCHEMA' }))

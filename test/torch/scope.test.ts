@@ -77,6 +77,7 @@ describe('scopes', () => {
   })
 
   test('an async function is refused by the plain scope', () => {
+    // @ts-expect-error: the types refuse it too
     expect(() => torch.scope(async () => 1)).toThrow(/scopeAsync/)
   })
 
