@@ -26,7 +26,7 @@ import { SetupError, setupLibtorch } from './libtorch/setup.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const oldestNode = '20.17.0'
-const oldestCmake = '3.20'
+const oldestCmake = '3.21'
 
 /** A step failed; the message is for the user. */
 export class BootstrapError extends Error {}
