@@ -25,7 +25,12 @@ Napi::ArrayBuffer share(Napi::Env env, const std::shared_ptr<std::vector<T>>& me
 napi_value enqueueHot(napi_env env, napi_callback_info info) {
   void* data = nullptr;
   napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
-  return static_cast<Environment*>(data)->enqueue(env);
+  try {
+    return static_cast<Environment*>(data)->enqueue(env);
+  } catch (const std::exception& error) {
+    napi_throw_error(env, nullptr, error.what());
+    return nullptr;
+  }
 }
 
 }  // namespace
