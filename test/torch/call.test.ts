@@ -34,6 +34,24 @@ describe('torch.call', () => {
     expect(await (await found).tolist()).toEqual([[1n], [2n]])
   })
 
+  test.each([
+    ['where', (x: torch.Tensor) => torch.where(x.gt(1))],
+    [
+      'repeat_interleave',
+      (x: torch.Tensor) => torch.call('aten::repeat_interleave.self_Tensor', [x, x]),
+    ],
+  ])('%s of other values has another shape', async (_, run) => {
+    const shapes = []
+    for (const values of [
+      [0n, 1n, 2n],
+      [2n, 2n, 2n],
+    ]) {
+      const [first] = [await run(torch.tensor(values))].flat() as torch.Tensor[]
+      shapes.push(first?.shape[0])
+    }
+    expect(shapes[0]).toBeLessThan(shapes[1] as number)
+  })
+
   test('an in-place operator gives the argument itself', async () => {
     const x = torch.zeros([2])
     expect(x.add_(5)).toBe(x)

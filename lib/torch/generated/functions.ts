@@ -491,7 +491,7 @@ export const view = bind<{ (self: Tensor, size: readonly number[]): Tensor; (sel
 /** `aten::view_as(Tensor(a) self, Tensor other) -> Tensor(a)` */
 export const viewAs = bind<{ (self: Tensor, other: Tensor): Tensor }>('aten::view_as')
 /** `aten::where(Tensor condition) -> Tensor[]` */
-export const where = bind<{ (condition: Tensor): Tensor[]; (condition: Tensor, self: Tensor, other: Tensor): Tensor; (condition: Tensor, self: Tensor, other: Scalar): Tensor; (condition: Tensor, self: Scalar, other: Tensor): Tensor; (condition: Tensor, self: Scalar, other: Scalar): Tensor }>('aten::where', 'aten::where.self', 'aten::where.ScalarOther', 'aten::where.ScalarSelf', 'aten::where.Scalar')
+export const where = bind<{ (condition: Tensor): Promise<Tensor[]>; (condition: Tensor, self: Tensor, other: Tensor): Tensor; (condition: Tensor, self: Tensor, other: Scalar): Tensor; (condition: Tensor, self: Scalar, other: Tensor): Tensor; (condition: Tensor, self: Scalar, other: Scalar): Tensor }>('aten::where', 'aten::where.self', 'aten::where.ScalarOther', 'aten::where.ScalarSelf', 'aten::where.Scalar')
 /** `aten::zero_(Tensor(a!) self) -> Tensor(a!)` */
 export const zero_ = bind<{ (self: Tensor): Tensor }>('aten::zero_')
 
