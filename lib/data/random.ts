@@ -90,8 +90,3 @@ export class Random {
     return order
   }
 }
-
-/** Shorthand for `new Random(seed)`. */
-export function seededRandom(seed: number): Random {
-  return new Random(seed)
-}
