@@ -1,7 +1,8 @@
 """The PyTorch side of train-step.mjs: reads numbers of steps from stdin, answers with their times.
 
 python train_step.py FOLDER, where FOLDER holds step.json and step.safetensors. The network is that of
-scripts/reference, run as a user would write it; AdamW is PyTorch's fused one, as on the other side.
+scripts/reference, run as a user would write it; AdamW is PyTorch's fused one, as on the other side. The
+reference's likelihood is in float64, for exactness; here it is in float32, as on the other side.
 """
 
 import json
@@ -13,11 +14,20 @@ import torch
 from safetensors.torch import load_file
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "reference"))
+import diffusion  # noqa: E402
 from diffusion import NoiseSchedule, Objective  # noqa: E402
 from unet import UNet, UNetConfig  # noqa: E402
 
 
+def spatial_nll(logits, target, mask):
+    """The reference's spatial_nll in float32."""
+    log_p = logits.flatten(2).log_softmax(2)
+    picked = log_p.gather(2, target.clamp(min=0)[:, :, None]).squeeze(2)
+    return -(picked * mask).sum() / mask.sum().clamp(min=1)
+
+
 def main():
+    diffusion.spatial_nll = spatial_nll
     folder = pathlib.Path(sys.argv[1])
     options = json.loads((folder / "step.json").read_text())
     tensors = load_file(folder / "step.safetensors")
