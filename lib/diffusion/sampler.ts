@@ -23,11 +23,6 @@ export interface SamplerOptions {
   prior?: 'normal' | 'background-mean'
   /** Answer with the last estimate ('none', default), or with the mean of the softmax maps of all steps ('chain'). */
   average?: 'none' | 'chain'
-  /**
-   * What of an estimate enters the chain: its logits, blurred and clamped ('logits', default, the paper),
-   * or 2 softmax - 1 in their place ('softmax'), where doubtful places count as little as they are likely.
-   */
-  estimate?: 'logits' | 'softmax'
   /** Independent chains whose softmax maps are averaged; default 1. */
   chains?: number
 }
@@ -88,7 +83,6 @@ export class Sampler {
       posteriorVariance: 'beta-tilde',
       prior: 'normal',
       average: 'none',
-      estimate: 'logits',
       chains: 1,
       ...options,
     }
@@ -176,8 +170,7 @@ export class Sampler {
 
   #advance(from: { state: Tensor; x0: Tensor; t: number; s: number; noise: Tensor }): Tensor {
     const weights = this.#transition(from.t, from.s)
-    const x0 = this.options.estimate === 'softmax' ? softmaxMap(from.x0).mul_(2).sub_(1) : from.x0
-    const next = this.blur.apply(x0, from.t).mul_(weights.x0)
+    const next = this.blur.apply(from.x0, from.t).mul_(weights.x0)
     next.add_(from.state, { alpha: weights.xt })
     return weights.noise > 0 ? next.add_(from.noise, { alpha: weights.noise }) : next
   }
@@ -209,11 +202,6 @@ function noiseSource(
   }
 }
 
-/** Softmax over each channel's pixels. [B, N, H, W] -> the same shape. */
-function softmaxMap(logits: Tensor): Tensor {
-  return logits.flatten(2).softmax(2).reshape(logits.shape)
-}
-
 /** The running sum of softmax maps, one tensor however long the chain is. */
 class SoftmaxMean {
   #sum: Tensor | null = null
@@ -222,7 +210,7 @@ class SoftmaxMean {
   add(logits: Tensor): void {
     const previous = this.#sum
     this.#sum = torch.scope(() => {
-      const map = softmaxMap(logits)
+      const map = logits.flatten(2).softmax(2).reshape(logits.shape)
       return previous ? map.add_(previous) : map
     })
     previous?.dispose()

@@ -57,7 +57,6 @@ describe('Sampler', async () => {
         { steps: 10, method: { kind: 'ddim', eta: 0 } },
         { steps: 10, average: 'chain', chains: 2 },
         { steps: 4, prior: 'background-mean' },
-        { steps: 5, estimate: 'softmax', blur: { order: 'none' } },
       ] as const satisfies SamplerOptions[]) {
         const { logits } = await new Sampler(full, options).sample(oracle, picture)
         const found = await logits.flatten(2).argmax(2).data()
@@ -122,28 +121,6 @@ describe('Sampler', async () => {
       for (const state of states) state.dispose()
     })
     expect(times).toEqual([99, 79, 59, 39, 19])
-  })
-
-  it('lets 2 softmax - 1 enter the chain in place of clamped logits when asked to', async () => {
-    await torch.scopeAsync(async () => {
-      const full = new NoiseSchedule()
-      const map = torch.randn([1, 1, 4, 4]).mul(3)
-      const zero = torch.zeros([1, 1, 4, 4])
-      const states: torch.Tensor[] = []
-      const spy: Denoiser = {
-        landmarks: 1,
-        denoise(noised) {
-          states.push(torch.keep(noised.clone()))
-          return map.clone()
-        },
-      }
-      const sampler = new Sampler(full, { steps: 2, estimate: 'softmax', blur: { order: 'none' } })
-      await sampler.sample(spy, zero, { noise: () => zero })
-      const weight = full.posterior(199, 99).x0
-      const wanted = map.flatten(2).softmax(2).mul(2).sub(1).mul(weight).reshape([1, 1, 4, 4])
-      expect(await distance(states[1] as torch.Tensor, wanted)).toBeLessThan(1e-6)
-      for (const state of states) state.dispose()
-    })
   })
 
   it('gives the same answer for the same generator seed, another for another', async () => {
