@@ -1,16 +1,21 @@
-/** `landmark-diffusion evaluate`: predictions against annotations, as a table and as JSON. Loads no model and no libtorch. */
+/** `landmark-diffusion evaluate`: predictions against annotations, as tables and as JSON. Loads no model and no libtorch. */
 
 import type { Command } from 'commander'
-import { defineCommand, printJson, say } from './command.js'
+import { defineCommand, printJson, say, usageError } from './command.js'
 import { addScoringOptions, type Comparison, compare, type ScoringOptions } from './scoring.js'
 
 interface EvaluateCommandOptions extends ScoringOptions {
   annotations: string
   json?: string | true
+  tables: string[]
 }
 
-/** The result as other programs read it: the evaluation result, and the summaries of its references. */
-function jsonResult({ scores: { result, references } }: Comparison): object {
+/** Tables that are always made; the rest are the parts of the evaluation. */
+const mainTables = ['summary', 'landmarks']
+const defaultTables = [...mainTables, 'truths']
+
+/** The result as other programs read it: the evaluation result, the summaries of its references, and every part under its key. */
+function jsonResult({ scores: { result, references }, parts }: Comparison): object {
   return {
     ...result,
     references: references.map(({ name, result: { images, points, mre, sdr } }) => ({
@@ -20,19 +25,37 @@ function jsonResult({ scores: { result, references } }: Comparison): object {
       mre,
       sdr,
     })),
+    ...Object.fromEntries([...parts].map(([key, { value }]) => [key, value])),
   }
 }
 
+/** The tables that were asked for, in the order of the parts. @throws ERR_USAGE for a name that is no table */
+function chooseTables(wanted: readonly string[], known: readonly string[]): string[] {
+  const all = [...mainTables, ...known]
+  if (wanted.includes('all')) return all
+  const mistaken = wanted.find((name) => !all.includes(name))
+  if (mistaken !== undefined)
+    throw usageError(`There is no table '${mistaken}': choose from ${all.join(', ')} and all.`)
+  return all.filter((name) => wanted.includes(name))
+}
+
 async function run(options: EvaluateCommandOptions): Promise<void> {
+  const { formatEvaluation, parts, replaceFile } = await import('../evaluation/index.js')
+  const tables = chooseTables(
+    options.tables,
+    parts.map(({ key }) => key),
+  )
   const comparison = await compare(options)
-  const { formatEvaluation, replaceFile } = await import('../evaluation/index.js')
-  const { result, references } = comparison.scores
-  const toOutput = options.json === true || options.json === '-'
-  if (toOutput) {
+  if (options.json === true || options.json === '-') {
     printJson(jsonResult(comparison))
     return
   }
-  process.stdout.write(formatEvaluation(result, references))
+  const { result, references } = comparison.scores
+  const sections = [
+    ...formatEvaluation(result, references, tables),
+    ...tables.flatMap((name) => comparison.parts.get(name)?.text ?? []),
+  ]
+  process.stdout.write(`${sections.join('\n\n')}\n`)
   if (typeof options.json === 'string') {
     const path = options.json
     const text = `${JSON.stringify(jsonResult(comparison), null, 2)}\n`
@@ -49,10 +72,17 @@ export function evaluateCommand(): Command {
         'Scores predictions against annotations: MRE, SD and SDR in mm, per landmark, beside the mean shape and the doctors.',
       examples: [
         'landmark-diffusion evaluate --predictions predictions.json --annotations data/isbi --split test1 --json result.json',
+        'landmark-diffusion evaluate --predictions predictions.csv --annotations data/isbi --truth senior --tables all',
       ],
     }),
   )
-    .requiredOption('--annotations <dir>', 'the data set, or its AnnotationsByMD folder')
+    .requiredOption('--annotations <path>', 'the data set, or its AnnotationsByMD folder')
+    .option(
+      '--tables <names>',
+      'what to print, separated by commas, as in summary,landmarks,bias; or all',
+      (text) => text.split(',').map((name) => name.trim()),
+      defaultTables,
+    )
     .option('--json [file]', 'write the result as JSON (to standard output without a file)')
     .action(run)
 }

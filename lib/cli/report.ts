@@ -21,7 +21,7 @@ async function run(options: ReportCommandOptions): Promise<void> {
       ? { predictions: await readPredictions(options.predictions) }
       : await compare({ ...options, annotations })
   const { decodeImage } = await import('../data/image.js')
-  const { cephalometric19 } = await import('../landmarks/landmark-set.js')
+  const { cephalometric19 } = await import('../landmarks/cephalometry.js')
   const folder = images === undefined ? null : await ImageFolder.open(images)
   const count = Math.min(
     worst,
@@ -31,7 +31,9 @@ async function run(options: ReportCommandOptions): Promise<void> {
   const page = await buildReport({
     ...comparison,
     predictionsPath: options.predictions,
-    labels: new Map(cephalometric19.landmarks.map(({ name, label }) => [name, label])),
+    labels: new Map(
+      (comparison.landmarkSet ?? cephalometric19).landmarks.map(({ name, label }) => [name, label]),
+    ),
     images: folder,
     decode: (path) => decodeImage(path),
     worst,

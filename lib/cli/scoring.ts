@@ -1,24 +1,26 @@
 /** What `evaluate` and `report` share: their options, and reading predictions and annotations into one comparison. Nothing heavy is loaded before an action runs. */
 
 import { readFile, stat } from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import type { IsbiSplit, Truth } from '../data/isbi2015.js'
+import type { AnnotationSource } from '../data/annotations/source.js'
 import { LandmarkDiffusionError } from '../errors.js'
 import type {
   Annotations,
   Convention,
   EvaluateOptions,
+  Evidence,
+  PartResult,
   PredictionsFile,
   Scores,
 } from '../evaluation/index.js'
+import type { LandmarkSet } from '../landmarks/landmark-set.js'
 import { positiveNumber, repeatable, say, usageError } from './command.js'
 
 export interface ScoringOptions {
   predictions: string
   annotations?: string
   split?: string
-  truth: Truth
+  truth: string
   convention: Convention
   exclude?: string[]
   pixelSize?: [number, number]
@@ -42,8 +44,11 @@ export function addScoringOptions(command: Command): Command {
       'train, test1, test2, all, or a file of ids (default: every predicted image)',
     )
     .addOption(
-      new Option('--truth <name>', 'whose annotations count')
-        .choices(['mean', 'senior', 'junior', 'challenge'])
+      new Option(
+        '--truth <name>',
+        'whose annotations count; nearest and either judge each point by the better of two annotators',
+      )
+        .choices(['mean', 'senior', 'junior', 'challenge', 'nearest', 'either'])
         .default('mean'),
     )
     .addOption(
@@ -63,42 +68,41 @@ export function addScoringOptions(command: Command): Command {
 }
 
 /** The ids that a split means among those that are annotated. @throws ERR_USAGE for a name that is neither a split nor a file */
-async function idsOfSplit(split: string, annotated: ReadonlySet<string>): Promise<string[]> {
-  const { isbiSplits } = await import('../data/isbi2015.js')
-  const sorted = [...annotated].sort((a, b) => Number(a) - Number(b))
-  if (split === 'all') return sorted
-  if (Object.hasOwn(isbiSplits, split)) {
-    const { first, last } = isbiSplits[split as IsbiSplit]
-    return sorted.filter((id) => Number(id) >= first && Number(id) <= last)
-  }
+async function idsOfSplit(
+  split: string,
+  { ids, splits }: AnnotationSource,
+): Promise<readonly string[]> {
+  if (split === 'all') return ids
+  const named = splits.get(split)
+  if (named) return named
   const status = await stat(split).catch(() => null)
   if (!status?.isFile() || status.size > 2 ** 20) {
+    const names = [...splits.keys()].join(', ')
     throw usageError(
-      `There is no split '${split}' and no such file of ids: choose train, test1, test2 or all, or give a text file with one id a line.`,
+      `There is no split '${split}' and no such file of ids: choose ${names === '' ? 'all' : `${names} or all`}, or give a text file with one id a line.`,
     )
   }
-  const ids = (await readFile(split, 'utf8')).split(/[\s,]+/).filter((id) => id !== '')
-  const absent = ids.filter((id) => !annotated.has(id))
+  const annotated = new Set(ids)
+  const wanted = (await readFile(split, 'utf8')).split(/[\s,]+/).filter((id) => id !== '')
+  const absent = wanted.filter((id) => !annotated.has(id))
   if (absent.length > 0) {
     throw new LandmarkDiffusionError(
       'ERR_DATA',
       `${split} lists ids without annotation: ${absent.slice(0, 5).join(', ')}${absent.length > 5 ? ` and ${absent.length - 5} more` : ''}. Correct the list or the annotations folder.`,
     )
   }
-  return [...new Set(ids)]
-}
-
-/** The folder that holds AnnotationsByMD, from itself or from that folder. */
-function dataRoot(annotations: string): string {
-  const folder = resolve(annotations)
-  return basename(folder) === 'AnnotationsByMD' ? dirname(folder) : folder
+  return [...new Set(wanted)]
 }
 
 /** One comparison, ready to be printed or drawn. */
 export interface Comparison {
   predictions: PredictionsFile
+  landmarkSet: LandmarkSet
   landmarks: string[]
   scores: Scores
+  /** What else is known: everything that the parts of an evaluation look at. */
+  evidence: Evidence
+  parts: ReadonlyMap<string, PartResult>
   truth: Annotations
   junior: Annotations | null
   senior: Annotations | null
@@ -114,71 +118,101 @@ async function ifComplete(reading: Promise<Annotations>): Promise<Annotations | 
   })
 }
 
+/** The truths among `names` that are complete on these images, by name. */
+async function readTruths(
+  source: AnnotationSource,
+  ids: readonly string[],
+  names: readonly string[],
+): Promise<Map<string, Annotations>> {
+  const read = await Promise.all(
+    names.map(async (name) => [name, await ifComplete(source.read(ids, name))] as const),
+  )
+  return new Map(read.flatMap(([name, points]) => (points ? [[name, points]] : [])))
+}
+
+/** Says on standard error what of the two files could not be compared. */
+function warn({ unpredicted, unmatched, split, images }: Scores['result']): void {
+  const list = (names: readonly string[]) =>
+    `${names.slice(0, 5).join(', ')}${names.length > 5 ? ', ...' : ''}`
+  if (unpredicted.length > 0)
+    say(
+      `Warning: ${unpredicted.length} of the ${images + unpredicted.length} annotated images of split ${split} have no prediction and are not scored (${list(unpredicted)}).`,
+    )
+  const { predictions, annotations } = unmatched
+  if (predictions.length > 0)
+    say(
+      `Warning: ${predictions.length} predicted landmarks have no annotation and are not scored (${list(predictions)}).`,
+    )
+  if (annotations.length > 0)
+    say(
+      `Warning: ${annotations.length} annotated landmarks are not predicted and are not scored (${list(annotations)}).`,
+    )
+}
+
 /** Reads predictions and annotations and scores them, the mean shape and the doctors. @throws ERR_DATA, ERR_USAGE */
 export async function compare(
   options: ScoringOptions & { annotations: string },
 ): Promise<Comparison> {
   const evaluation = await import('../evaluation/index.js')
-  const data = await import('../data/isbi2015.js')
-  const { cephalometric19 } = await import('../landmarks/landmark-set.js')
+  const { openAnnotations } = await import('../data/annotations/index.js')
   const { split, truth, convention, exclude } = options
   const predictions = await evaluation.readPredictions(options.predictions)
-  const root = dataRoot(options.annotations)
-  const annotated = await data.annotatedIds(root)
-  if (annotated.size === 0) {
-    throw new LandmarkDiffusionError(
-      'ERR_DATA',
-      `There is no annotation (400_senior/NNN.txt or 400_junior/NNN.txt) in ${join(root, 'AnnotationsByMD')}. Give the data set's folder, or its AnnotationsByMD folder.`,
-    )
-  }
+  const source = await openAnnotations(options.annotations)
+  const { landmarkSet } = source
   const predicted = new Set(predictions.images.map(({ id }) => id))
-  const ids = (await idsOfSplit(split ?? 'all', annotated)).filter(
+  const ids = (await idsOfSplit(split ?? 'all', source)).filter(
     // Without a named split the predictions file says which images are meant.
     (id) => split !== undefined || predicted.has(id),
   )
-  const annotations = await data.readAnnotations(root, ids, truth)
-  const landmarks = cephalometric19.landmarks.map(({ name }) => name)
+  const combined = evaluation.combinedTruths.some((name) => name === truth)
+  if (!combined && !source.truths.includes(truth))
+    throw usageError(
+      `${options.annotations} (${source.format}) has no truth '${truth}': choose one of ${source.truths.join(', ')}.`,
+    )
+  const annotations = await source.read(ids, combined ? 'mean' : truth)
+  const landmarks = landmarkSet.landmarks.map(({ name }) => name)
   let { pixelSize } = options
-  if (pixelSize === undefined && predictions.images.some((image) => image.pixelSize === null)) {
-    const known = (await data.readDatasetFile(root)).pixelSize
-    if (known !== null) {
-      pixelSize = [...known]
-      say(`The predictions know no pixel size; the data set's is used: ${known.join(' x ')} mm.`)
-    }
+  const { assumedPixelSize, pixelSizes } = source
+  const unscaled = predictions.images.some((image) => !image.pixelSize && !pixelSizes.has(image.id))
+  if (pixelSize === undefined && unscaled && assumedPixelSize !== null) {
+    pixelSize = [...assumedPixelSize]
+    say(`The predictions know no pixel size; the data set's is used: ${pixelSize.join(' x ')} mm.`)
   }
+  const scored = ids.filter((id) => predicted.has(id))
+  const truths = await readTruths(source, scored, source.truths)
+  const annotators = await readTruths(source, scored, source.annotators)
   const evaluate: EvaluateOptions = {
     predictions,
     annotations,
+    annotators,
     landmarks,
+    landmarkSet,
     split: split ?? 'all',
     truth,
     convention,
+    pixelSizes,
     ...(exclude && { exclude }),
     ...(pixelSize && { pixelSize }),
   }
   const result = evaluation.evaluate(evaluate)
-  if (result.unpredicted.length > 0) {
-    say(
-      `Warning: ${result.unpredicted.length} of the ${annotations.size} annotated images of split ${result.split} have no prediction and are not scored (${result.unpredicted.slice(0, 5).join(', ')}${result.unpredicted.length > 5 ? ', ...' : ''}).`,
-    )
-  }
-  const scoredIds = result.perImage.map(({ id }) => id)
-  const [training, junior, senior] = await Promise.all([
-    ifComplete(
-      idsOfSplit('train', annotated).then((train) => data.readAnnotations(root, train, truth)),
-    ),
-    ifComplete(data.readAnnotations(root, scoredIds, 'junior')),
-    ifComplete(data.readAnnotations(root, scoredIds, 'senior')),
-  ])
+  warn(result)
+  const training = source.splits.has('train')
+    ? await ifComplete(source.read(source.splits.get('train') ?? [], combined ? 'mean' : truth))
+    : null
+  const [junior, senior] = [annotators.get('junior') ?? null, annotators.get('senior') ?? null]
   const references = [
     training && training.size > 0 ? evaluation.meanShapeReference(evaluate, training) : null,
     junior && senior ? evaluation.annotatorReference(evaluate, junior, senior) : null,
   ].filter((row) => row !== null)
   const errors = evaluation.radialErrors(evaluate)
+  const evidence: Evidence = { ...evaluate, errors, truths }
   return {
     predictions,
+    landmarkSet,
     landmarks,
     scores: { result, errors, references },
+    evidence,
+    parts: evaluation.evaluateParts(evidence),
     truth: annotations,
     junior,
     senior,

@@ -13,8 +13,8 @@ import { availableParallelism } from 'node:os'
 import { extname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { LandmarkDiffusionError } from '../errors.js'
+import { cephalometric19 } from '../landmarks/cephalometry.js'
 import { isInside, type Point, type Size } from '../landmarks/geometry.js'
-import { cephalometric19 } from '../landmarks/landmark-set.js'
 import { imageExtensions, readImageSize } from './image.js'
 
 export interface Sample {

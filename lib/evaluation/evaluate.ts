@@ -2,6 +2,14 @@
 
 import { LandmarkDiffusionError } from '../errors.js'
 import {
+  type Annotations,
+  combinedTruths,
+  landmarkMatch,
+  type Pairing,
+  radialErrors,
+} from './errors.js'
+import {
+  annotatedErrors,
   type Convention,
   drawableRates,
   type ErrorTable,
@@ -12,7 +20,6 @@ import {
   standardDeviation,
   thresholds,
 } from './metrics.js'
-import type { Point, PredictionsFile } from './predictions.js'
 import {
   type BootstrapOptions,
   bootstrapIntervals,
@@ -20,9 +27,6 @@ import {
   populationSd,
   quantile,
 } from './statistics.js'
-
-/** Points by image id, in original pixels; null where a landmark is not annotated. */
-export type Annotations = ReadonlyMap<string, readonly (Point | null)[]>
 
 /** Success detection rates in percent, by threshold in mm. */
 export type DetectionRates = Record<'2' | '2.5' | '3' | '4', number>
@@ -39,6 +43,7 @@ export interface LandmarkResult {
   mre: number
   sd: number
   median: number
+  p90: number
   p95: number
   max: number
   over10mm: number
@@ -70,6 +75,7 @@ export interface EvaluationResult {
   sdr: DetectionRates
   sdrCi95: DetectionIntervals
   median: number
+  p90: number
   p95: number
   max: number
   /** Number of found points with an error over 10 mm. */
@@ -80,99 +86,15 @@ export interface EvaluationResult {
   unpredicted: string[]
   /** Landmarks that were left out on demand. */
   excluded: string[]
+  /** Landmarks that only one side has: they are not scored. */
+  unmatched: { predictions: readonly string[]; annotations: readonly string[] }
 }
 
-export interface EvaluateOptions {
-  predictions: PredictionsFile
-  /** Annotations of the images to score; predicted images without one are left out. */
-  annotations: Annotations
-  /** Names of the annotated landmarks in their order; those of the predictions file by default. */
-  landmarks?: readonly string[]
+export interface EvaluateOptions extends Pairing {
   /** Name of the split, for the result; 'all' by default. */
   split?: string
-  /** Name of the truth, for the result; 'mean' by default. */
-  truth?: string
   convention?: Convention
-  /** Landmarks to leave out, by name. */
-  exclude?: readonly string[]
-  /** [x, y] in mm per pixel for images whose pixel size the predictions file does not know. */
-  pixelSize?: readonly [number, number]
   bootstrap?: BootstrapOptions
-}
-
-/** `ANS, PNS and 3 more`: names for a message. */
-function shortList(names: readonly string[]): string {
-  const shown = names.slice(0, 5).join(', ')
-  return names.length > 5 ? `${shown} and ${names.length - 5} more` : shown
-}
-
-/** For each landmark to score: its name, its column in the predictions and its column in the annotations. */
-function matchLandmarks(
-  predicted: readonly string[],
-  annotated: readonly string[],
-  exclude: readonly string[],
-): { name: string; predictedAt: number; annotatedAt: number }[] {
-  const unknown = predicted.filter((name) => !annotated.includes(name))
-  const absent = annotated.filter((name) => !predicted.includes(name))
-  if (unknown.length > 0 || absent.length > 0) {
-    const parts = [
-      unknown.length > 0 ? `the annotations have no ${shortList(unknown)}` : '',
-      absent.length > 0 ? `the predictions have no ${shortList(absent)}` : '',
-    ]
-    throw new LandmarkDiffusionError(
-      'ERR_DATA',
-      `The predictions and the annotations name different landmarks: ${parts.filter(Boolean).join('; ')}. Evaluate them against annotations of the same landmark set.`,
-    )
-  }
-  const mistaken = exclude.filter((name) => !annotated.includes(name))
-  if (mistaken.length > 0) {
-    throw new LandmarkDiffusionError(
-      'ERR_USAGE',
-      `There is no landmark ${shortList(mistaken)} to exclude; the landmarks are ${annotated.join(', ')}.`,
-    )
-  }
-  return annotated
-    .map((name, annotatedAt) => ({ name, annotatedAt, predictedAt: predicted.indexOf(name) }))
-    .filter(({ name }) => !exclude.includes(name))
-}
-
-/** The radial errors in mm, in original image coordinates and with each image's own pixel size on each axis. @throws ERR_DATA */
-export function radialErrors({
-  predictions,
-  annotations,
-  landmarks = predictions.landmarks,
-  exclude = [],
-  pixelSize,
-}: EvaluateOptions): ErrorTable {
-  const columns = matchLandmarks(predictions.landmarks, landmarks, exclude)
-  const scored = predictions.images.filter(({ id }) => annotations.has(id))
-  const values = new Float64Array(scored.length * columns.length)
-  for (const [i, image] of scored.entries()) {
-    const scale = image.pixelSize ?? pixelSize
-    if (scale === undefined) {
-      throw new LandmarkDiffusionError(
-        'ERR_DATA',
-        `The pixel size of image '${image.id}' is unknown, so its errors cannot be given in mm. Give --pixel-size MM, or predict again with it.`,
-      )
-    }
-    const truth = annotations.get(image.id) ?? []
-    if (truth.length !== landmarks.length) {
-      throw new LandmarkDiffusionError(
-        'ERR_DATA',
-        `The annotation of image '${image.id}' has ${truth.length} points where ${landmarks.length} landmarks were expected. Check its file.`,
-      )
-    }
-    for (const [j, { predictedAt, annotatedAt }] of columns.entries()) {
-      const wanted = truth[annotatedAt]
-      const found = image.points[predictedAt]
-      values[i * columns.length + j] = !wanted
-        ? Number.NaN
-        : !found
-          ? Number.POSITIVE_INFINITY
-          : Math.hypot(scale[0] * (found[0] - wanted[0]), scale[1] * (found[1] - wanted[1]))
-    }
-  }
-  return { ids: scored.map(({ id }) => id), landmarks: columns.map(({ name }) => name), values }
 }
 
 function byThreshold<T>(values: readonly T[]): Record<'2' | '2.5' | '3' | '4', T> {
@@ -188,6 +110,7 @@ function spread(errors: readonly number[]) {
     points: errors.length,
     missing: errors.length - found.length,
     median: quantile(found, 0.5),
+    p90: quantile(found, 0.9),
     p95: quantile(found, 0.95),
     max: found.at(-1) ?? Number.NaN,
     over10mm: found.filter((error) => error > outlierThreshold).length,
@@ -235,11 +158,10 @@ export function summarize(
   table: ErrorTable,
   convention: Convention,
   bootstrap?: BootstrapOptions,
-): Omit<EvaluationResult, 'split' | 'truth' | 'unpredicted' | 'excluded'> {
+): Omit<EvaluationResult, 'split' | 'truth' | 'unpredicted' | 'excluded' | 'unmatched'> {
   const rates = drawableRates(table, convention)
   const [mre = Number.NaN, ...sdr] = rates(table.ids.map(() => 1))
   const [mreInterval, ...sdrIntervals] = bootstrapIntervals(table.ids.length, rates, bootstrap)
-  const annotated = [...table.values].filter((error) => !Number.isNaN(error))
   return {
     convention,
     images: table.ids.length,
@@ -250,7 +172,7 @@ export function summarize(
     },
     sdr: byThreshold(sdr),
     sdrCi95: byThreshold(sdrIntervals),
-    ...spread(annotated),
+    ...spread(annotatedErrors(table)),
     perLandmark: table.landmarks.map((name, j) =>
       landmarkResult(name, errorsOfLandmark(table, j), convention),
     ),
@@ -258,15 +180,21 @@ export function summarize(
   }
 }
 
+/** Images that have any point of the truth. */
+function annotatedIds({ annotations, annotators = new Map(), truth }: Pairing): Set<string> {
+  const combined = combinedTruths.some((name) => name === truth)
+  const sources: Annotations[] = combined ? [...annotators.values()] : [annotations]
+  return new Set(sources.flatMap((source) => [...source.keys()]))
+}
+
 /**
  * Scores predictions. Images that are both predicted and annotated count; within them a pair without annotation is left
  * out, and an annotated landmark that the prediction did not find is a miss.
- * @throws ERR_DATA when nothing can be scored, when landmark names differ, or when a pixel size is unknown
+ * @throws ERR_DATA when nothing can be scored, when no landmark is common, or when a pixel size is unknown or contradicted
  */
 export function evaluate(options: EvaluateOptions): EvaluationResult {
   const {
     predictions,
-    annotations,
     split = 'all',
     truth = 'mean',
     convention = 'pooled',
@@ -281,6 +209,7 @@ export function evaluate(options: EvaluateOptions): EvaluationResult {
     )
   }
   const scored = new Set(table.ids)
+  const match = landmarkMatch(options)
   const { images, points, missing, mre, sdr, ...rest } = summarize(table, convention, bootstrap)
   return {
     split,
@@ -291,7 +220,11 @@ export function evaluate(options: EvaluateOptions): EvaluationResult {
     mre,
     sdr,
     ...rest,
-    unpredicted: [...annotations.keys()].filter((id) => !scored.has(id)),
+    unpredicted: [...annotatedIds(options)].filter((id) => !scored.has(id)),
     excluded: [...exclude],
+    unmatched: {
+      predictions: match.onlyFirst,
+      annotations: match.onlySecond,
+    },
   }
 }

@@ -2,6 +2,14 @@
 
 export {
   type Annotations,
+  combinedTruths,
+  type OffsetTable,
+  offsets,
+  type Pairing,
+  radialErrors,
+  shortList,
+} from './errors.js'
+export {
   type DetectionIntervals,
   type DetectionRates,
   type EvaluateOptions,
@@ -9,12 +17,28 @@ export {
   evaluate,
   type ImageResult,
   type LandmarkResult,
-  radialErrors,
   summarize,
 } from './evaluate.js'
 export { replaceFile } from './files.js'
 export { meanShape } from './mean-shape.js'
 export { type Convention, conventions, type ErrorTable } from './metrics.js'
+export {
+  type AnnotatorFigures,
+  type AnnotatorMetrics,
+  annotatorMetrics,
+  segmentRatio,
+} from './parts/annotators.js'
+export { type Bias, landmarkBias } from './parts/bias.js'
+export {
+  type Curve,
+  type Distribution,
+  errorCurve,
+  errorDistribution,
+} from './parts/distribution.js'
+export { evaluateParts, parts } from './parts/index.js'
+export type { Evidence, Part, PartResult } from './parts/part.js'
+export { type TruthRow, truthTable } from './parts/truths.js'
+export { type WorstPoint, worstPoints } from './parts/worst.js'
 export {
   type FilmFrame,
   formatPredictions,

@@ -1,7 +1,7 @@
 /** The simplest detector there is: the training images' mean position of each landmark, for every image. What a model must beat by far. */
 
 import { LandmarkDiffusionError } from '../errors.js'
-import type { Annotations } from './evaluate.js'
+import type { Annotations } from './errors.js'
 import type { Point } from './predictions.js'
 import { mean } from './statistics.js'
 

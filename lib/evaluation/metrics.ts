@@ -119,6 +119,16 @@ export function drawableRates(
   }
 }
 
+/** The percentage of annotated points that fail at a threshold: farther away than it, or not found. NaN for no point. */
+export function failureRate(
+  errors: readonly number[],
+  threshold: number,
+  convention: Convention,
+): number {
+  const failed = errors.filter((error) => !isWithin(error, threshold, convention)).length
+  return (100 * failed) / errors.length
+}
+
 /** The errors of one landmark (column), unannotated pairs left out. */
 export function errorsOfLandmark(table: ErrorTable, landmark: number): number[] {
   const columns = table.landmarks.length
@@ -133,6 +143,11 @@ export function errorsOfImage(table: ErrorTable, image: number): number[] {
   return [...table.values.subarray(image * columns, (image + 1) * columns)].filter(
     (error) => !Number.isNaN(error),
   )
+}
+
+/** All errors of the table, unannotated pairs left out. */
+export function annotatedErrors(table: ErrorTable): number[] {
+  return [...table.values].filter((error) => !Number.isNaN(error))
 }
 
 /** SD of the errors in mm as the convention defines it. */

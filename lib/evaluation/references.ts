@@ -1,12 +1,7 @@
 /** Rows to compare a model with, scored on the same images and in the same convention: the mean shape, and one doctor against the other (evaluation.md 2.3). */
 
-import {
-  type Annotations,
-  type EvaluateOptions,
-  type EvaluationResult,
-  evaluate,
-  radialErrors,
-} from './evaluate.js'
+import { type Annotations, radialErrors } from './errors.js'
+import { type EvaluateOptions, type EvaluationResult, evaluate } from './evaluate.js'
 import { meanShape } from './mean-shape.js'
 import type { ErrorTable } from './metrics.js'
 import type { Point, PredictionsFile } from './predictions.js'

@@ -18,7 +18,7 @@ export function fixed(value: number, digits = 2): string {
 }
 
 /** Pads columns to equal width: the first to the right, the others to the left. */
-function align(rows: readonly (readonly string[])[]): string[] {
+export function align(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, c) => Math.max(...rows.map((row) => row[c]?.length ?? 0)))
   return rows.map((row) =>
     row
@@ -37,11 +37,12 @@ function summaryRow(name: string, { mre, sdr }: EvaluationResult): string[] {
   return [name, fixed(mre.mean), fixed(mre.sd), interval, ...rates(sdr)]
 }
 
-/** The result as text: what was scored, the summary beside its references, and a line a landmark. */
+/** The result as sections of text: what was scored with the summary beside its references, and a line a landmark. `tables` names those wanted. */
 export function formatEvaluation(
   result: EvaluationResult,
   references: readonly Reference[] = [],
-): string {
+  tables: readonly string[] = ['summary', 'landmarks'],
+): string[] {
   const within = result.convention === 'strict' ? '<' : '<='
   const rateHeads = thresholds.map((threshold) => `${within} ${threshold} mm`)
   const summary = align([
@@ -50,12 +51,13 @@ export function formatEvaluation(
     ...references.map((row) => summaryRow(row.name, row.result)),
   ])
   const landmarks = align([
-    ['landmark', 'MRE', 'SD', 'median', 'P95', ...rateHeads, '> 10 mm', 'missing'],
+    ['landmark', 'MRE', 'SD', 'median', 'P90', 'P95', ...rateHeads, '> 10 mm', 'missing'],
     ...result.perLandmark.map((row) => [
       row.name,
       fixed(row.mre),
       fixed(row.sd),
       fixed(row.median),
+      fixed(row.p90),
       fixed(row.p95),
       ...rates(row.sdr),
       String(row.over10mm),
@@ -65,5 +67,10 @@ export function formatEvaluation(
   const head = `Split ${result.split}, truth ${result.truth}: ${result.images} images, ${result.points} points, ${result.missing} not found, ${result.over10mm} over 10 mm. Errors in mm, rates in percent.`
   const left = result.excluded.length > 0 ? [`Left out: ${result.excluded.join(', ')}.`] : []
   const rule = `Convention ${result.convention}: ${conventionText[result.convention]}.`
-  return `${[head, ...left, rule, '', ...summary, '', ...landmarks].join('\n')}\n`
+  const top = [head, ...left, rule].join('\n')
+  return [
+    top,
+    ...(tables.includes('summary') ? [summary.join('\n')] : []),
+    ...(tables.includes('landmarks') ? [landmarks.join('\n')] : []),
+  ]
 }

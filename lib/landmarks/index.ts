@@ -1,3 +1,5 @@
+export { aariz29, cephalometric19, clDetection38, knownSets } from './cephalometry.js'
 export { Affine, fitCanvas, type Point, type Size } from './geometry.js'
 export { type DecodeMethod, decodeHeatmap, encodeTargets } from './heatmap.js'
-export { cephalometric19, type Landmark, type LandmarkSet } from './landmark-set.js'
+export { type Landmark, type LandmarkSet, landmarkNames } from './landmark-set.js'
+export { type LandmarkMatch, type LandmarkPair, matchLandmarks } from './match.js'

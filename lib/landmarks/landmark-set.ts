@@ -5,35 +5,20 @@ export interface Landmark {
   readonly name: string
   /** Full name, for example `Sella`. */
   readonly label: string
+  /** Other abbreviations of the same point in public data sets; see `matchLandmarks`. */
+  readonly aliases?: readonly string[]
 }
 
 export interface LandmarkSet {
   readonly name: string
   readonly landmarks: readonly Landmark[]
+  /** Landmarks that change places when an image is mirrored, by name; a landmark of no pair stays itself. */
+  readonly flipPairs?: readonly (readonly [string, string])[]
+  /** Landmarks for which public annotations follow more than one convention: results are also given without them. */
+  readonly disputed?: readonly string[]
 }
 
-/** The 19 landmarks of the ISBI 2015 challenge (Wang et al. 2016), in its order; the face looks right. */
-export const cephalometric19: LandmarkSet = {
-  name: 'cephalometric19',
-  landmarks: [
-    { name: 'S', label: 'Sella' },
-    { name: 'N', label: 'Nasion' },
-    { name: 'Or', label: 'Orbitale' },
-    { name: 'Po', label: 'Porion' },
-    { name: 'A', label: 'Subspinale' },
-    { name: 'B', label: 'Supramentale' },
-    { name: 'Pog', label: 'Pogonion' },
-    { name: 'Me', label: 'Menton' },
-    { name: 'Gn', label: 'Gnathion' },
-    { name: 'Go', label: 'Gonion' },
-    { name: 'L1', label: 'Lower incisor incision' },
-    { name: 'U1', label: 'Upper incisor incision' },
-    { name: 'UL', label: 'Upper lip' },
-    { name: 'LL', label: 'Lower lip' },
-    { name: 'Sn', label: 'Subnasale' },
-    { name: "Pog'", label: 'Soft-tissue pogonion' },
-    { name: 'PNS', label: 'Posterior nasal spine' },
-    { name: 'ANS', label: 'Anterior nasal spine' },
-    { name: 'Ar', label: 'Articulare' },
-  ],
+/** The short names of a set, in its order. */
+export function landmarkNames({ landmarks }: LandmarkSet): string[] {
+  return landmarks.map(({ name }) => name)
 }

@@ -7,7 +7,8 @@ import {
   Sampler,
   X0Objective,
 } from '../diffusion/index.js'
-import { cephalometric19, type LandmarkSet } from '../landmarks/landmark-set.js'
+import { cephalometric19 } from '../landmarks/cephalometry.js'
+import type { LandmarkSet } from '../landmarks/landmark-set.js'
 import { UNet } from '../model/index.js'
 import * as torch from '../torch/index.js'
 import type { Config } from './config-schema.js'

@@ -10,8 +10,8 @@ import {
   syntheticIds,
   syntheticPixelSize,
 } from '#lib/data/synthetic/index.js'
+import { cephalometric19 } from '#lib/landmarks/cephalometry.js'
 import type { Point } from '#lib/landmarks/geometry.js'
-import { cephalometric19 } from '#lib/landmarks/landmark-set.js'
 
 const size = { width: 242, height: 300 }
 const pixelSize = syntheticPixelSize(size)

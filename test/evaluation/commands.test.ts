@@ -218,7 +218,7 @@ describe('landmark-diffusion evaluate', () => {
   it('shows an example in its help', async () => {
     const { status, out } = await run('evaluate', '--help')
     expect(status).toBe(0)
-    expect(out).toMatch(/Example:\s+\$ landmark-diffusion evaluate --predictions/)
+    expect(out).toMatch(/Examples:\s+\$ landmark-diffusion evaluate --predictions/)
   })
 })
 

@@ -179,8 +179,15 @@ describe('an evaluation', () => {
     })
     const result = evaluate({ ...options, annotations: swapped, landmarks: ['N', 'S'] })
     expect(result.mre.mean).toBe(0)
-    expect(() => evaluate({ ...options, landmarks: ['S', 'Or'] })).toThrow(
-      /annotations have no N; the predictions have no Or/,
+  })
+
+  it('scores the landmarks that both sides have and names the rest', () => {
+    const result = evaluate({ ...options, landmarks: ['S', 'Or'] })
+    expect(result.points).toBe(3)
+    expect(result.perLandmark.map(({ name }) => name)).toEqual(['S'])
+    expect(result.unmatched).toEqual({ predictions: ['N'], annotations: ['Or'] })
+    expect(() => evaluate({ ...options, landmarks: ['Or', 'Po'] })).toThrow(
+      /no landmark in common: the predictions have S, N, the annotations Or, Po/,
     )
   })
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { cephalometric19 } from '#lib/landmarks/cephalometry.js'
 import { decodeHeatmap, encodeTargets } from '#lib/landmarks/heatmap.js'
-import { cephalometric19 } from '#lib/landmarks/landmark-set.js'
 
 /** Logits of a Gaussian with this centre: softmax over them has the centre as its mean. */
 function gaussian(width: number, height: number, cx: number, cy: number, sigma: number) {

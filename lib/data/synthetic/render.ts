@@ -2,8 +2,9 @@
  * One synthetic lateral cephalogram: the skull's parts are posed, their densities added up layer by
  * layer, turned into grey by the film's characteristic curve, and spoilt as exposures are.
  */
+
+import { cephalometric19 } from '../../landmarks/cephalometry.js'
 import { Affine, type Point, type Size } from '../../landmarks/geometry.js'
-import { cephalometric19 } from '../../landmarks/landmark-set.js'
 import { Random } from '../random.js'
 import { drawAnatomy, type LandmarkName } from './anatomy.js'
 import { DensityCanvas } from './raster.js'

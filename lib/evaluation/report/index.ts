@@ -1,7 +1,7 @@
 /** One self-contained HTML file about a predictions file: figures, plots, and the pictures with their points, worst first. */
 
 import { basename } from 'node:path'
-import type { Annotations } from '../evaluate.js'
+import type { Annotations } from '../errors.js'
 import type { Point, PredictedImage, PredictionsFile } from '../predictions.js'
 import type { Case } from './overlay.js'
 import { renderPage, type Scores, worstFirst } from './page.js'

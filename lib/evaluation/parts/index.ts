@@ -1,0 +1,26 @@
+/** All parts of an evaluation, in the order in which they are printed. A new part is a file and a line here. */
+
+import { annotatorsPart } from './annotators.js'
+import { biasPart } from './bias.js'
+import { distributionPart } from './distribution.js'
+import type { Evidence, Part, PartResult } from './part.js'
+import { truthsPart } from './truths.js'
+import { worstPart } from './worst.js'
+
+export const parts: readonly Part[] = [
+  truthsPart,
+  annotatorsPart,
+  distributionPart,
+  biasPart,
+  worstPart,
+]
+
+/** Every part that the evidence has enough for, by key. */
+export function evaluateParts(evidence: Evidence): ReadonlyMap<string, PartResult> {
+  const results = new Map<string, PartResult>()
+  for (const { key, run } of parts) {
+    const result = run(evidence)
+    if (result !== null) results.set(key, result)
+  }
+  return results
+}

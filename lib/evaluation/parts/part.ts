@@ -1,0 +1,27 @@
+/** What an evaluation tells beyond its main figures comes in parts: each is a key of the JSON result and a table for a terminal. */
+
+import type { Annotations } from '../errors.js'
+import type { EvaluateOptions } from '../evaluate.js'
+import type { ErrorTable } from '../metrics.js'
+
+/** What a part may look at. */
+export interface Evidence extends EvaluateOptions {
+  /** The errors from the chosen truth, with the excluded landmarks left out. */
+  readonly errors: ErrorTable
+  /** Every truth that the annotations know by name (mean, senior, junior, challenge), to be set side by side. */
+  readonly truths?: ReadonlyMap<string, Annotations>
+}
+
+export interface PartResult {
+  /** What `evaluate --json` shows under the part's key. */
+  readonly value: object
+  /** The same for a terminal: lines, the first of them a title, no line break at the end. */
+  readonly text: string
+}
+
+export interface Part {
+  /** The key in the JSON result, and the name that `evaluate --tables` takes. */
+  readonly key: string
+  /** null where the inputs do not have what the part is about. */
+  readonly run: (evidence: Evidence) => PartResult | null
+}
