@@ -30,7 +30,15 @@ export function grad(
   const gradientIds = roots.map((_, i) => gradOutputs?.[i]?.id ?? 0)
   const results = leaves.map(({ signature }) => {
     const { shape, strides, dtypeNumber: dtype, device } = signature
-    const info = { defined: true, shape, strides, dtype, device, requiresGrad: createGraph }
+    const info = {
+      defined: true,
+      shape,
+      strides,
+      dtype,
+      device,
+      requiresGrad: createGraph,
+      traits: 0,
+    }
     return { id: takeId(), signature: intern(info) }
   })
   addon().native.grad(

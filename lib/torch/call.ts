@@ -6,11 +6,12 @@
 import { LandmarkDiffusionError } from '../errors.js'
 import { addon, writeHead } from './addon.js'
 import { currentFrame } from './context.js'
-import { dtypeNumber } from './dtype.js'
+import { dtypeName, dtypeNumber } from './dtype.js'
 import { takeId } from './handles.js'
 import { type NativeOutcome, scratch, slots } from './native.js'
 import {
   type Argument,
+  type Change,
   Kind,
   type Leaf,
   Node,
@@ -71,6 +72,17 @@ function step(node: Node, key: unknown): Node {
     node.next.set(key, next)
   }
   return next
+}
+
+/** A step by a constant: numbers that a Map takes for one, but libtorch does not, go different ways. */
+function stepConstant(node: Node, value: unknown): Node {
+  if (value instanceof TypedScalar) {
+    return stepConstant(step(node, value.integer ? 'int' : 'double'), value.value)
+  }
+  if (isComplexNumber(value)) {
+    return stepConstant(stepConstant(step(node, 'complex'), value.re), value.im)
+  }
+  return step(node, Object.is(value, -0) ? '-0' : value)
 }
 
 function wrong(op: Operator, index: number, wanted: string, got: unknown): LandmarkDiffusionError {
@@ -142,7 +154,7 @@ export function invoke(op: Operator, given: readonly unknown[], named?: Named): 
         } else if (typeof value === 'boolean' || typeof value === 'bigint') {
           node = step(node, value)
         } else if (isComplexNumber(value)) {
-          node = step(step(step(node, 'complex'), value.re), value.im)
+          node = stepConstant(node, value)
         } else {
           throw wrong(op, i, 'a number', value)
         }
@@ -166,6 +178,12 @@ export function invoke(op: Operator, given: readonly unknown[], named?: Named): 
         node = step(node, slots.generator)
         break
       }
+      case Kind.Storage: {
+        if (!(value instanceof Tensor)) throw wrong(op, i, 'a Tensor', value)
+        words[scratch.ids + inputs++] = value.id
+        node = step(node, value.signature.id)
+        break
+      }
       case Kind.DType: {
         node = step(node, dtypeNumber(value))
         break
@@ -173,9 +191,9 @@ export function invoke(op: Operator, given: readonly unknown[], named?: Named): 
       default: {
         if (Array.isArray(value)) {
           node = step(node, value.length)
-          for (const element of value) node = step(node, element)
+          for (const element of value) node = stepConstant(node, element)
         } else {
-          node = step(node, value instanceof TypedScalar ? value.value : value)
+          node = stepConstant(node, value)
         }
       }
     }
@@ -184,7 +202,7 @@ export function invoke(op: Operator, given: readonly unknown[], named?: Named): 
   const leaf = node.leaf
   if (leaf === null) return miss(op, args, node, mode, inputs, values)
   if (leaf.results === undefined) return ask(op, args, leaf, mode, inputs, values)
-  return queue(op, args, leaf.site, leaf.results, mode, inputs, values)
+  return queue(op, args, leaf.site, leaf.results, leaf.changes, mode, inputs, values)
 }
 
 /** Queues an op of known results and makes their tensors. */
@@ -193,6 +211,7 @@ function queue(
   args: readonly unknown[],
   site: number,
   results: NonNullable<Leaf['results']>,
+  changes: Leaf['changes'],
   mode: number,
   inputs: number,
   values: number,
@@ -205,11 +224,7 @@ function queue(
     const result = results[i]
     const same = (op.returns[i] as (typeof op.returns)[number]).argument
     if (same >= 0) {
-      const argument = args[same]
-      if (argument instanceof Tensor && result && !Array.isArray(result)) {
-        argument.signature = result as Tensor['signature']
-      }
-      made.push(argument)
+      made.push(args[same])
     } else if (result === null || result === undefined) {
       words[place + outputs++] = 0
       made.push(null)
@@ -229,7 +244,31 @@ function queue(
   }
   writeHead(words, site, mode, traceId(), inputs, values, outputs)
   native.enqueue()
+  if (changes !== null) {
+    for (const { argument, element, signature } of changes) {
+      writtenTensor(args, argument, element).signature = signature
+    }
+  }
   return single(made)
+}
+
+/** The tensor of an argument, or that at a place of a list. */
+function writtenTensor(args: readonly unknown[], argument: number, element: number): Tensor {
+  const value = args[argument]
+  return (Array.isArray(value) ? value[element] : value) as Tensor
+}
+
+/** Gives the tensors that an op wrote to their new signatures; tells which ones changed. */
+function applyWritten(args: readonly unknown[], outcome: NativeOutcome): Change[] | null {
+  const changes: Change[] = []
+  for (const { argument, element, tensor: info } of outcome.written) {
+    const tensor = writtenTensor(args, argument, element)
+    const signature = intern(info)
+    if (tensor.signature === signature) continue
+    tensor.signature = signature
+    changes.push({ argument, element, signature })
+  }
+  return changes.length > 0 ? changes : null
 }
 
 function single(results: unknown[]): unknown {
@@ -254,15 +293,16 @@ function miss(
   }
   const site = createSite(op, args)
   op.leaves.push(site)
-  const unknown: Leaf = { site, results: undefined }
+  const unknown: Leaf = { site, results: undefined, changes: null }
   if (op.dynamic || op.inferred) {
     node.leaf = unknown
     return ask(op, args, unknown, mode, inputs, values)
   }
   writeHead(words, site, mode, traceId(), inputs, values, 0)
   const outcome = native.runSync()
+  const changes = applyWritten(args, outcome)
   const memoized = outcome.results.every((result) => result.value === undefined)
-  node.leaf = memoized ? { site, results: outcome.results.map(signaturesOf) } : unknown
+  node.leaf = memoized ? { site, results: outcome.results.map(signaturesOf), changes } : unknown
   return settle(op, args, outcome)
 }
 
@@ -285,7 +325,7 @@ function ask(
   if (op.dynamic) return native.runAsync().then((outcome) => settle(op, args, outcome))
   if (op.inferred) {
     const infos = inferResults(op, args, inputs)
-    if (infos !== undefined) return queue(op, args, leaf.site, infos, mode, inputs, values)
+    if (infos !== undefined) return queue(op, args, leaf.site, infos, null, mode, inputs, values)
   }
   return settle(op, args, native.runSync())
 }
@@ -293,6 +333,9 @@ function ask(
 /** Signatures by libtorch's Meta kernel; undefined where it refuses, and the real op must tell why. */
 function inferResults(op: Operator, args: readonly unknown[], inputs: number): Leaf['results'] {
   const { native, words } = addon()
+  // The meta tensors know shapes and strides only: no conjugation, no sparse layout.
+  const isPlain = (value: unknown) => !(value instanceof Tensor) || value.signature.traits === 0
+  if (!args.every(isPlain)) return undefined
   const ids = words.slice(scratch.ids, scratch.ids + inputs)
   let position = scratch.ids
   op.arguments.forEach((argument, i) => {
@@ -313,6 +356,7 @@ function inferResults(op: Operator, args: readonly unknown[], inputs: number): L
 
 /** Gives ids to the tensors of an outcome, and arranges the results as the schema says. */
 function settle(op: Operator, args: readonly unknown[], outcome: NativeOutcome): unknown {
+  applyWritten(args, outcome)
   const ids: number[] = []
   const made = outcome.results.map((result, i) => {
     const same = (op.returns[i] as (typeof op.returns)[number]).argument
@@ -322,10 +366,9 @@ function settle(op: Operator, args: readonly unknown[], outcome: NativeOutcome):
       return info.defined ? new Tensor(id, intern(info)) : null
     }
     if (result.tensors !== undefined) return result.tensors.map(take)
-    if (result.tensor === undefined) return result.value
+    if (result.tensor === undefined) return namedValue(op, i, result.value)
     const argument = same >= 0 ? args[same] : undefined
     if (argument instanceof Tensor) {
-      argument.signature = intern(result.tensor)
       ids.push(0)
       return argument
     }
@@ -333,6 +376,26 @@ function settle(op: Operator, args: readonly unknown[], outcome: NativeOutcome):
   })
   addon().native.adopt(outcome.key, ids)
   return single(made)
+}
+
+const quantizationSchemes = [
+  'per_tensor_affine',
+  'per_channel_affine',
+  'per_tensor_symmetric',
+  'per_channel_symmetric',
+  'per_channel_affine_float_qparams',
+]
+
+/** A result that is no tensor: what libtorch numbers has a name here. */
+function namedValue(op: Operator, index: number, value: unknown): unknown {
+  switch (op.returns[index]?.type) {
+    case 'ScalarType':
+      return dtypeName(value as number)
+    case 'QScheme':
+      return quantizationSchemes[value as number]
+    default:
+      return value
+  }
 }
 
 function createSite(op: Operator, args: readonly unknown[]): number {
@@ -379,9 +442,13 @@ function slotOf(argument: Argument, value: unknown): { kind: number; constant?: 
       return { kind: slots.int }
     case Kind.Generator:
       return { kind: slots.generator }
+    case Kind.Storage:
+      return { kind: slots.storage }
     case Kind.DType:
       return { kind: slots.constant, constant: dtypeNumber(value) }
-    default:
-      return { kind: slots.constant, constant: value instanceof TypedScalar ? value.value : value }
+    default: {
+      const plain = value instanceof TypedScalar && !argument.type.startsWith('Scalar')
+      return { kind: slots.constant, constant: plain ? value.value : value }
+    }
   }
 }

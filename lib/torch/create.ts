@@ -34,7 +34,15 @@ function fromBytes(
   const strides = contiguousStrides(shape)
   return new Tensor(
     id,
-    intern({ defined: true, shape, strides, dtype: number, device: 'cpu', requiresGrad }),
+    intern({
+      defined: true,
+      shape,
+      strides,
+      dtype: number,
+      device: 'cpu',
+      requiresGrad,
+      traits: 0,
+    }),
   )
 }
 

@@ -8,6 +8,8 @@ export interface TensorInfo {
   readonly dtype: number
   readonly device: string
   readonly requiresGrad: boolean
+  /** Layout (lowest byte) and what else decides how operators treat it: `Trait` in native/dispatch/run.h. */
+  readonly traits: number
 }
 
 export interface NativeArgument {
@@ -40,6 +42,12 @@ export interface NativeResult {
 export interface NativeOutcome {
   readonly key: number
   readonly results: readonly NativeResult[]
+  /** What became of the tensors that the op wrote to: `element` of a list, or of the tensor `argument`. */
+  readonly written: readonly {
+    readonly argument: number
+    readonly element: number
+    readonly tensor: TensorInfo
+  }[]
 }
 
 export interface NativeValue {
@@ -86,6 +94,7 @@ export const slots = {
   double: 4,
   int: 5,
   generator: 6,
+  storage: 7,
 } as const
 
 export type MakeError = (

@@ -15,6 +15,8 @@ export enum Kind {
   /** An integer that changes from call to call (a slice's start): sent, and shapes inferred anew. */
   VaryingInt,
   Generator,
+  /** The memory of a tensor. */
+  Storage,
   DType,
   /** Anything else is part of the call site. */
   Constant,
@@ -35,6 +37,15 @@ export interface Leaf {
   readonly site: number
   /** Per result; undefined where results must be asked for each time. */
   readonly results: readonly (Signature | readonly Signature[] | null)[] | undefined
+  /** Arguments that change their signature, as t_() and an out= that grows; null where none does. */
+  readonly changes: readonly Change[] | null
+}
+
+/** What an op makes of a tensor that it writes to: the argument, or an element of a list. */
+export interface Change {
+  readonly argument: number
+  readonly element: number
+  readonly signature: Signature
 }
 
 /** A node of the memo: constants and signature ids of a call lead from the root to a leaf. */
@@ -92,6 +103,8 @@ function kindOf(operator: string, name: string, type: string): Kind {
       return Kind.Float
     case 'Generator':
       return Kind.Generator
+    case 'Storage':
+      return Kind.Storage
     case 'ScalarType':
       return Kind.DType
     default:

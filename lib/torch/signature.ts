@@ -14,6 +14,7 @@ export interface Signature {
   readonly dtypeNumber: number
   readonly device: string
   readonly requiresGrad: boolean
+  readonly traits: number
 }
 
 /** More kinds than any program has at a time; beyond it, the old ones are forgotten, not wrong. */
@@ -25,7 +26,7 @@ let nextId = 1
 
 /** The one signature object for what `info` says. */
 export function intern(info: TensorInfo): Signature {
-  const key = `${info.shape.join()};${info.strides.join()};${info.dtype};${info.device};${info.requiresGrad}`
+  const key = `${info.shape.join()};${info.strides.join()};${info.dtype};${info.device};${info.requiresGrad};${info.traits}`
   const known = interned.get(key)
   if (known !== undefined) return known
   if (interned.size >= most) interned.clear()
@@ -37,6 +38,7 @@ export function intern(info: TensorInfo): Signature {
     dtypeNumber: info.dtype,
     device: info.device,
     requiresGrad: info.requiresGrad,
+    traits: info.traits,
   })
   interned.set(key, signature)
   return signature

@@ -24,6 +24,18 @@ import { traceId } from './trace.js'
 export type Element = number | bigint | boolean | Complex
 export type Nested = Element | Nested[]
 
+/** By c10::Layout's numbers. */
+const layouts = [
+  'strided',
+  'sparse_coo',
+  'sparse_csr',
+  '_mkldnn',
+  'sparse_csc',
+  'sparse_bsr',
+  'sparse_bsc',
+  'jagged',
+]
+
 /** Backward passes queued so far: a tensor has no gradient before one came after it. */
 let passes = 0
 
@@ -73,6 +85,11 @@ export class Tensor {
   /** `'cpu'`, `'cuda:0'`, ... */
   get device(): string {
     return this.signature.device
+  }
+
+  /** `'strided'`, `'sparse_coo'`, ... Strides are known of strided tensors only. */
+  get layout(): string {
+    return layouts[this.signature.traits & 0xff] as string
   }
 
   get requiresGrad(): boolean {
@@ -213,11 +230,8 @@ export function gradients(tensors: readonly Tensor[]): (Tensor | null)[] {
     const id = takeId()
     ids.push(tensor.id)
     results.push(id)
-    const { shape, strides, dtypeNumber: dtype, device } = tensor.signature
-    return new Tensor(
-      id,
-      intern({ defined: true, shape, strides, dtype, device, requiresGrad: false }),
-    )
+    const { dtypeNumber: dtype, ...known } = tensor.signature
+    return new Tensor(id, intern({ ...known, defined: true, dtype, requiresGrad: false }))
   })
   if (ids.length > 0) addon().native.getGrad(ids, results)
   return found

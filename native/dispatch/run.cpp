@@ -60,6 +60,9 @@ void push(const Site& site, Session& session, Cursor cursor, torch::jit::Stack& 
         stack.emplace_back(static_cast<int64_t>(record::getDouble(cursor.numbers)));
         cursor.numbers += 2;
         break;
+      case Site::Slot::Storage:
+        stack.emplace_back(session.table.at(*cursor.ids++).tensor.storage());
+        break;
       case Site::Slot::Generator: {
         const at::Generator* generator = session.table.generator(*cursor.ids++);
         TORCH_CHECK(generator != nullptr, "the generator is gone");
@@ -126,8 +129,23 @@ FailurePtr poisonOf(Session& session, const View& view) {
   return nullptr;
 }
 
+// Calls visit(argument, element, id) for each tensor that the op writes to.
+template <typename Visit>
+void forEachWritten(const View& view, Visit visit) {
+  const auto& arguments = view.site.op.schema().arguments();
+  const uint32_t* id = view.ids;
+  for (uint32_t i = 0; i < arguments.size(); ++i) {
+    const uint32_t count = view.site.arguments[i].ids();
+    const auto* alias = arguments[i].alias_info();
+    if (alias != nullptr && alias->isWrite()) {
+      for (uint32_t k = 0; k < count; ++k) visit(i, k, id[k]);
+    }
+    id += count;
+  }
+}
+
 Outcome attempt(Session& session, const View& view) {
-  if (FailurePtr failure = poisonOf(session, view)) return {{}, std::move(failure)};
+  if (FailurePtr failure = poisonOf(session, view)) return {{}, std::move(failure), {}};
   torch::jit::Stack stack;
   stack.reserve(view.site.arguments.size());
   try {
@@ -135,11 +153,11 @@ Outcome attempt(Session& session, const View& view) {
     if (view.mode & record::SkipUndefined) skipUndefined(stack);
     const ModeGuard guard(view.mode);
     view.site.op.callBoxed(stack);
-    return {std::move(stack), nullptr};
+    return {std::move(stack), nullptr, {}};
   } catch (...) {
     const auto& name = view.site.op.schema().operator_name();
     auto failure = currentFailure(c10::toString(name), describeInputs(session, view.ids, view.inputs), view.trace);
-    return {{}, std::move(failure)};
+    return {{}, std::move(failure), {}};
   }
 }
 
@@ -181,8 +199,19 @@ TensorInfo describe(const at::Tensor& tensor) {
   TensorInfo info;
   info.defined = tensor.defined();
   if (!info.defined) return info;
-  info.shape = tensor.sizes().vec();
-  if (tensor.layout() == at::kStrided) info.strides = tensor.strides().vec();
+  info.traits = static_cast<uint32_t>(tensor.layout());
+  if (tensor.is_nested()) {
+    // The first dimension is known; the others may differ from row to row.
+    info.traits |= Nested;
+    info.shape.assign(static_cast<size_t>(tensor.dim()), -1);
+    info.shape[0] = tensor.size(0);
+  } else {
+    info.shape = tensor.sizes().vec();
+    if (tensor.layout() == at::kStrided) info.strides = tensor.strides().vec();
+  }
+  if (tensor.is_conj()) info.traits |= Conjugated;
+  if (tensor.is_neg()) info.traits |= Negated;
+  if (tensor._is_zerotensor()) info.traits |= Zero;
   info.dtype = static_cast<int>(tensor.scalar_type());
   info.device = tensor.device().str();
   info.requiresGrad = tensor.requires_grad();
@@ -204,17 +233,7 @@ void runOp(Session& session, const uint32_t* words) {
   if (outcome.failure) {
     for (uint32_t i = 0; i < view.outputs; ++i) session.table.poison(outs[i], outcome.failure);
     // An op in place has no output of its own: what it was to write is what is now wrong.
-    const auto& arguments = view.site.op.schema().arguments();
-    const uint32_t* id = view.ids;
-    for (size_t i = 0; i < arguments.size(); ++i) {
-      const auto& argument = view.site.arguments[i];
-      const uint32_t count = argument.slot == Site::Slot::Tensor ? 1 : argument.count;
-      const auto* alias = arguments[i].alias_info();
-      if (alias != nullptr && alias->isWrite()) {
-        for (uint32_t k = 0; k < count; ++k) session.table.poison(id[k], outcome.failure);
-      }
-      id += argument.slot == Site::Slot::Generator ? 1 : count;
-    }
+    forEachWritten(view, [&](uint32_t, uint32_t, uint32_t id) { session.table.poison(id, outcome.failure); });
     session.unreported = outcome.failure;
     return;
   }
@@ -229,7 +248,15 @@ void runOp(Session& session, const uint32_t* words) {
   }
 }
 
-Outcome runForOutcome(Session& session, const uint32_t* words) { return attempt(session, View(words)); }
+Outcome runForOutcome(Session& session, const uint32_t* words) {
+  const View view(words);
+  Outcome outcome = attempt(session, view);
+  if (outcome.failure) return outcome;
+  forEachWritten(view, [&](uint32_t argument, uint32_t element, uint32_t id) {
+    if (id != 0) outcome.written.push_back({argument, element, describe(session.table.at(id).tensor)});
+  });
+  return outcome;
+}
 
 std::vector<c10::IValue> inferOnMeta(const Site& site, const std::vector<at::Tensor>& inputs,
                                      const std::vector<double>& numbers, uint32_t mode) {

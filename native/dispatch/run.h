@@ -19,17 +19,27 @@ struct TensorInfo {
   std::string device;
   bool requiresGrad = false;
   bool defined = false;
+  uint32_t traits = 0;  // Trait
 };
+
+// What else decides how an operator treats a tensor. The lowest byte is its c10::Layout.
+enum Trait : uint32_t { Conjugated = 1u << 8, Negated = 1u << 9, Zero = 1u << 10, Nested = 1u << 11 };
 
 TensorInfo describe(const at::Tensor& tensor);
 
 // "float32[1, 3, 8, 8]": for messages.
 std::string brief(const at::Tensor& tensor);
 
-// Results of an op whose outputs JavaScript does not know yet.
+// Results of an op whose outputs JavaScript does not know yet, and what became of the tensors that it wrote to.
 struct Outcome {
+  struct Written {
+    uint32_t argument;
+    uint32_t element;  // of a list of tensors
+    TensorInfo info;
+  };
   std::vector<c10::IValue> results;
   FailurePtr failure;
+  std::vector<Written> written;
 };
 
 // Runs an op record of known outputs: results go into the table, a failure poisons them.

@@ -18,11 +18,27 @@ struct Site {
     Double,
     Int,
     Generator,  // one id
+    Storage,    // one id, of a tensor: the memory that it lies in
   };
   struct Argument {
     Slot slot = Slot::Constant;
     uint32_t count = 0;
     c10::IValue constant;
+
+    // How many ids of a record belong to the argument.
+    uint32_t ids() const {
+      switch (slot) {
+        case Slot::Tensor:
+        case Slot::Generator:
+        case Slot::Storage:
+          return 1;
+        case Slot::TensorList:
+        case Slot::OptionalTensorList:
+          return count;
+        default:
+          return 0;
+      }
+    }
   };
 
   explicit Site(c10::OperatorHandle op) : op(std::move(op)) {}

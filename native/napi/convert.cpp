@@ -57,6 +57,11 @@ at::Scalar scalar(const c10::Argument& argument, const Napi::Value& value) {
   }
   if (value.IsObject()) {
     const auto object = value.As<Napi::Object>();
+    // A TypedScalar of scalar.ts.
+    if (object.Has("integer")) {
+      if (object.Get("integer").ToBoolean()) return integer(argument, object.Get("value"));
+      return real(argument, object.Get("value"));
+    }
     if (object.Has("re") && object.Has("im")) {
       return c10::complex<double>(real(argument, object.Get("re")), real(argument, object.Get("im")));
     }
@@ -82,7 +87,9 @@ T named(const c10::Argument& argument, const Napi::Value& value, const std::arra
   refuse(argument, value, wanted);
 }
 
-constexpr std::array<std::pair<const char*, at::Layout>, 6> kLayouts{{{"strided", at::kStrided},
+constexpr std::array<std::pair<const char*, at::Layout>, 8> kLayouts{{{"strided", at::kStrided},
+                                                                      {"jagged", at::kJagged},
+                                                                      {"_mkldnn", at::kMkldnn},
                                                                       {"sparse_coo", at::kSparse},
                                                                       {"sparse_csr", at::kSparseCsr},
                                                                       {"sparse_csc", at::kSparseCsc},
@@ -149,6 +156,8 @@ c10::IValue convert(const c10::Argument& argument, const c10::TypePtr& type, con
       return static_cast<int64_t>(named(argument, value, kFormats));
     case TypeKind::DeviceObjType:
       return deviceFromJs(value);
+    case TypeKind::StreamObjType:
+      return c10::Stream(c10::Stream::DEFAULT, deviceFromJs(value));
     case TypeKind::ListType: {
       const auto& element = type->castRaw<c10::ListType>()->getElementType();
       switch (element->kind()) {
@@ -191,7 +200,8 @@ Napi::Value constantToJs(Napi::Env env, const c10::IValue& value) {
   if (value.isBool()) return Napi::Boolean::New(env, value.toBool());
   if (value.isInt()) {
     const int64_t number = value.toInt();
-    if (std::abs(static_cast<double>(number)) <= kExact) return Napi::Number::New(env, static_cast<double>(number));
+    constexpr int64_t kSafe = (1LL << 53) - 1;
+    if (number >= -kSafe && number <= kSafe) return Napi::Number::New(env, static_cast<double>(number));
     return Napi::BigInt::New(env, number);
   }
   if (value.isDouble()) return Napi::Number::New(env, value.toDouble());

@@ -153,6 +153,7 @@ Napi::Object Environment::infoToJs(Napi::Env env, const TensorInfo& info) {
   result.Set("dtype", info.dtype);
   result.Set("device", info.device);
   result.Set("requiresGrad", info.requiresGrad);
+  result.Set("traits", info.traits);
   return result;
 }
 

@@ -206,8 +206,8 @@ Napi::Value Environment::runAsync(const Info& info) {
   return promise;
 }
 
-// { key, results }: each result is { tensor: info }, { tensors: [info...] } or { value }. The
-// tensors wait under `key` until adopt() gives them ids.
+// { key, results, written }: each result is { tensor: info }, { tensors: [info...] } or { value }. The
+// tensors wait under `key` until adopt() gives them ids. `written` tells of the arguments written to.
 Napi::Object Environment::outcomeToJs(Napi::Env env, Outcome outcome) {
   const uint64_t key = nextKey_++;
   std::vector<at::Tensor> tensors;
@@ -232,7 +232,16 @@ Napi::Object Environment::outcomeToJs(Napi::Env env, Outcome outcome) {
     results.Set(i, entry);
   }
   adoptions_.emplace(key, std::move(tensors));
+  auto written = Napi::Array::New(env, outcome.written.size());
+  for (uint32_t i = 0; i < outcome.written.size(); ++i) {
+    auto entry = Napi::Object::New(env);
+    entry.Set("argument", outcome.written[i].argument);
+    entry.Set("element", outcome.written[i].element);
+    entry.Set("tensor", infoToJs(env, outcome.written[i].info));
+    written.Set(i, entry);
+  }
   auto result = Napi::Object::New(env);
+  result.Set("written", written);
   result.Set("key", static_cast<double>(key));
   result.Set("results", results);
   return result;
