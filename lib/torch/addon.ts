@@ -43,8 +43,12 @@ function open(): Addon {
 
 function load(): Native {
   try {
-    const nodeGypBuild = require('node-gyp-build') as (folder: string) => Native
-    return nodeGypBuild(packageRoot)
+    const { resolve } = require('node-gyp-build') as { resolve(folder: string): string }
+    // Not by require: its cache would give a second copy of this module, in the same thread, the same
+    // queue and tensor ids. Loaded like this, each copy has its own.
+    const module = { exports: {} }
+    process.dlopen(module, resolve(packageRoot))
+    return module.exports as Native
   } catch (cause) {
     throw new LandmarkDiffusionError('ERR_ADDON_LOAD', explain(String(cause)), { cause })
   }

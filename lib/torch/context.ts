@@ -5,13 +5,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { dtypeNumber } from './dtype.js'
 import { modeFlags } from './native.js'
-import type { Tensor } from './tensor.js'
+import type { Scope } from './scope.js'
 
 export interface Frame {
   /** Flags of `modeFlags`, sent with every op. */
   readonly mode: number
-  /** Tensors made here, in order; null outside of any scope. */
-  readonly scope: Tensor[] | null
+  /** What owns the tensors made here; null outside of any scope. */
+  readonly scope: Scope | null
 }
 
 const root: Frame = { mode: modeFlags.grad, scope: null }

@@ -100,6 +100,11 @@ export function isComplex(dtype: DType): boolean {
   return dtype.startsWith('complex')
 }
 
+/** Bytes of one element: the number in the name is its bits. */
+export function elementBytes(dtype: DType): number {
+  return Number(/\d+/.exec(dtype)?.[0] ?? 8) / 8
+}
+
 /** A typed array over `buffer`, whole. */
 export function typedArray(dtype: DType, buffer: ArrayBuffer): TypedArray {
   switch (dtype) {

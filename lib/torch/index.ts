@@ -24,6 +24,8 @@ export {
 export * from './create.js'
 export type { DType, TypedArray } from './dtype.js'
 export * from './generated/functions.js'
+export { debugLeaks, type LiveTensor, liveTensors } from './leaks.js'
+export type { DeviceMemory } from './native.js'
 export { ops } from './operator.js'
 export {
   cuda,
@@ -31,13 +33,22 @@ export {
   getNumThreads,
   type Memory,
   memory,
+  resetPeakMemory,
   setNumThreads,
   synchronize,
   versions,
 } from './process.js'
 export { Generator, getRngState, manualSeed, setRngState } from './random.js'
 export { type Complex, type Scalar, scalar, TypedScalar } from './scalar.js'
-export { keep, scope, scopeAsync } from './scope.js'
+export { keep, type ScopeMemory, type ScopeOptions, scope, scopeAsync } from './scope.js'
 export { type Loaded, load, loadPickle, type SaveOptions, save } from './serialization.js'
+export {
+  fromShared,
+  type Received,
+  type Shared,
+  type SharedTensor,
+  share,
+  unshare,
+} from './share.js'
 export { type BackwardOptions, clearGradients, gradients, Tensor } from './tensor.js'
 export { OpError, setTracing } from './trace.js'

@@ -64,10 +64,20 @@ export interface NativeVersions {
 }
 
 export interface NativeMemory {
-  readonly bytes: number
-  readonly peakBytes: number
-  readonly cachedBytes: number
+  readonly devices: Readonly<Record<string, DeviceMemory>>
+  readonly reportedBytes: number
+  readonly shared: number
   readonly queued: number
+}
+
+/** Memory of one device, of the whole process. */
+export interface DeviceMemory {
+  /** In live tensors. */
+  readonly bytes: number
+  /** The most that `bytes` was since the start or `resetPeakMemory()`. */
+  readonly peakBytes: number
+  /** Kept for the next tensors; `emptyCache()` returns them, and on the CPU so do two idle seconds. */
+  readonly cachedBytes: number
 }
 
 /** Layout of `words`, in which an op is handed over: see `Scratch` in native/napi/operators.cpp. */
@@ -138,6 +148,20 @@ export interface Native {
   /** Frees the first `count` ids of `words`. */
   free(count: number): void
   synchronize(): Promise<void>
+  /** null while the queue has room; else a promise that what is queued so far is done. */
+  catchUp(): Promise<void> | null
+  /** A token under which another environment receives the tensor, once. */
+  share(
+    id: number,
+    shape: readonly number[],
+    strides: readonly number[],
+    dtype: number,
+    device: string,
+  ): string
+  /** What is known of the shared tensor, which will be `id`; null where nothing waits under `token`. */
+  receive(token: string, id: number): TensorInfo | null
+  /** Takes an offer back; false where it is gone. */
+  withdraw(token: string): boolean
   backward(
     tensors: readonly number[],
     gradients: readonly number[],
@@ -165,6 +189,7 @@ export interface Native {
   versions(): NativeVersions
   memory(): NativeMemory
   trim(): void
+  resetPeakMemory(): void
   setNumThreads(threads: number): void
   getNumThreads(): Promise<number>
 }

@@ -2,16 +2,22 @@
 import { LandmarkDiffusionError } from '../errors.js'
 import { addon } from './addon.js'
 import { liveHandles } from './handles.js'
+import type { DeviceMemory } from './native.js'
+import { type ScopeMemory, scopesHere } from './scope.js'
 
-export interface Memory {
-  /** Live tensors and generators of this environment. */
+/** The CPU's figures stand at the top level too. */
+export interface Memory extends DeviceMemory {
+  /** Live tensors and generators of this thread. */
   readonly tensors: number
-  /** Bytes in CPU tensors of the whole process. */
-  readonly bytes: number
-  readonly peakBytes: number
-  /** Bytes kept for the next tensors; `emptyCache()` returns them, and so do two idle seconds. */
-  readonly cachedBytes: number
-  /** Ops queued and not yet done. */
+  /** By device name; those of CUDA once they are used. */
+  readonly devices: Readonly<Record<string, DeviceMemory>>
+  /** The scopes around the caller, the innermost first. */
+  readonly scopes: readonly ScopeMemory[]
+  /** What V8 was told that tensors of the CPU hold for long; by one thread, for the whole process. */
+  readonly reportedBytes: number
+  /** Tensors offered by `share()`, in all threads, that nobody received yet. */
+  readonly shared: number
+  /** Ops of this thread that are queued and not yet done. */
   readonly queued: number
 }
 
@@ -20,11 +26,19 @@ export async function synchronize(_device?: string): Promise<void> {
   await addon().native.synchronize()
 }
 
+/** What tensors hold at the moment. Bytes lag behind the calls by the ops that are queued. */
 export function memory(): Memory {
-  return { tensors: liveHandles(), ...addon().native.memory() }
+  const { devices, ...others } = addon().native.memory()
+  const cpu = devices.cpu as DeviceMemory
+  return { tensors: liveHandles(), ...cpu, devices, scopes: scopesHere(), ...others }
 }
 
-/** Gives cached CPU memory back to the system, behind the ops queued so far. */
+/** Counts `peakBytes` anew, from the ops that follow. As `torch.cuda.reset_peak_memory_stats`. */
+export function resetPeakMemory(): void {
+  addon().native.resetPeakMemory()
+}
+
+/** Gives cached memory back to the system or the driver, behind the ops queued so far. */
 export function emptyCache(): void {
   addon().native.trim()
 }

@@ -15,6 +15,7 @@ import {
   typedArray,
 } from './dtype.js'
 import { freeIds, takeId } from './handles.js'
+import { unwatch, watch, watchingLeaks } from './leaks.js'
 import type { NativeValue } from './native.js'
 import type { Complex } from './scalar.js'
 import type { Signature } from './signature.js'
@@ -60,7 +61,8 @@ export class Tensor {
   constructor(id: number, signature: Signature) {
     this.#id = id
     this.signature = signature
-    currentFrame().scope?.push(this)
+    currentFrame().scope?.add(this)
+    if (watchingLeaks) watch(this)
   }
 
   /** @internal Name on the executor. Throws TensorDisposedError. */
@@ -132,6 +134,7 @@ export class Tensor {
   #release(): number {
     const id = this.#id
     this.#id = 0
+    if (watchingLeaks) unwatch(this)
     return id
   }
 

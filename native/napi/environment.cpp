@@ -4,6 +4,7 @@
 #include "runtime/executor.h"
 #include "runtime/lifetime.h"
 #include "runtime/record.h"
+#include "runtime/shared_tensors.h"
 
 namespace ld {
 
@@ -15,7 +16,7 @@ constexpr size_t kNumbers = 1u << 12;
 // The scratch memory is owned natively and shared with JavaScript; the array buffer's finalizer
 // drops one reference, so neither side can outlive it.
 template <typename T>
-Napi::ArrayBuffer share(Napi::Env env, const std::shared_ptr<std::vector<T>>& memory) {
+Napi::ArrayBuffer expose(Napi::Env env, const std::shared_ptr<std::vector<T>>& memory) {
   auto* reference = new std::shared_ptr<std::vector<T>>(memory);
   return Napi::ArrayBuffer::New(
       env, memory->data(), memory->size() * sizeof(T),
@@ -54,6 +55,10 @@ Environment::Environment(Napi::Env env, Napi::Object exports)
                            InstanceMethod("read", &Environment::read),
                            InstanceMethod("free", &Environment::free),
                            InstanceMethod("synchronize", &Environment::synchronize),
+                           InstanceMethod("catchUp", &Environment::catchUp),
+                           InstanceMethod("share", &Environment::share),
+                           InstanceMethod("receive", &Environment::receive),
+                           InstanceMethod("withdraw", &Environment::withdraw),
                            InstanceMethod("backward", &Environment::backward),
                            InstanceMethod("grad", &Environment::grad),
                            InstanceMethod("getGrad", &Environment::getGrad),
@@ -65,14 +70,15 @@ Environment::Environment(Napi::Env env, Napi::Object exports)
                            InstanceMethod("versions", &Environment::versions),
                            InstanceMethod("memory", &Environment::memory),
                            InstanceMethod("trim", &Environment::trim),
+                           InstanceMethod("resetPeakMemory", &Environment::resetPeakMemory),
                            InstanceMethod("setNumThreads", &Environment::setNumThreads),
                            InstanceMethod("getNumThreads", &Environment::getNumThreads),
                        });
   napi_value hot = nullptr;
   NAPI_THROW_IF_FAILED_VOID(env, napi_create_function(env, "enqueue", NAPI_AUTO_LENGTH, &enqueueHot, this, &hot));
   exports.Set("enqueue", Napi::Value(env, hot));
-  exports.Set("words", share(env, scratch_));
-  exports.Set("numbers", share(env, numbers_));
+  exports.Set("words", expose(env, scratch_));
+  exports.Set("numbers", expose(env, numbers_));
 }
 
 // start(makeError): opens the session. `makeError(kind, op, inputs, message, trace)` builds the
@@ -84,7 +90,12 @@ void Environment::start(const Info& info) {
   const napi_status status = napi_create_threadsafe_function(
       env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this,
       [](napi_env raw, napi_value, void* context, void*) {
-        if (raw != nullptr) static_cast<Environment*>(context)->deliver(raw);
+        if (raw == nullptr) return;
+        try {
+          static_cast<Environment*>(context)->deliver(raw);
+        } catch (const Napi::Error&) {
+          // Thrown while the thread is being terminated: no JavaScript runs any more, so nobody waits.
+        }
       },
       &wakeUp_);
   NAPI_THROW_IF_FAILED_VOID(env, status);
@@ -99,9 +110,11 @@ void Environment::start(const Info& info) {
 
 void Environment::stop() {
   Executor::instance().close(*session_);
+  SharedTensors::instance().ownerEnds(*session_);
   napi_release_threadsafe_function(wakeUp_, napi_tsfn_abort);
   promises_.clear();
   adoptions_.clear();
+  stopReport();
 }
 
 Environment::Promise Environment::openPromise(Napi::Env env) {
@@ -136,6 +149,7 @@ void Environment::deliver(Napi::Env env) {
     }
   }
   if (promises_.empty()) napi_unref_threadsafe_function(env, wakeUp_);
+  reportMemory(env);
 }
 
 Napi::Value Environment::failureToJs(Napi::Env env, const Failure& failure) {

@@ -43,6 +43,12 @@ class Environment : public Napi::Addon<Environment> {
   Napi::Value read(const Info& info);
   void free(const Info& info);
   Napi::Value synchronize(const Info& info);
+  Napi::Value catchUp(const Info& info);
+
+  // Sharing with other environments (sharing.cpp)
+  Napi::Value share(const Info& info);
+  Napi::Value receive(const Info& info);
+  Napi::Value withdraw(const Info& info);
 
   // Autograd (gradients.cpp)
   void backward(const Info& info);
@@ -60,8 +66,13 @@ class Environment : public Napi::Addon<Environment> {
   Napi::Value versions(const Info& info);
   Napi::Value memory(const Info& info);
   void trim(const Info& info);
+  void resetPeakMemory(const Info& info);
   void setNumThreads(const Info& info);
   Napi::Value getNumThreads(const Info& info);
+
+  // Tells V8 how much memory the tensors hold, in steps.
+  void reportMemory(Napi::Env env);
+  void stopReport();
 
   void start(const Info& info);
   void stop();
@@ -96,6 +107,7 @@ class Environment : public Napi::Addon<Environment> {
   std::unordered_map<uint64_t, Napi::Promise::Deferred> promises_;
   uint64_t nextKey_ = 1;
   Napi::FunctionReference makeError_;
+  int64_t reportedBytes_ = 0;
   napi_threadsafe_function wakeUp_ = nullptr;
 
   friend struct Settle;

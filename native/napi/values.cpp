@@ -39,8 +39,10 @@ Napi::Value Environment::read(const Info& info) {
         TORCH_CHECK(slot.tensor.defined(), "the tensor holds nothing: a gradient that no backward() reached, or a result that never came");
         const at::NoGradGuard guard;
         const at::Tensor dense = slot.tensor.layout() == at::kStrided ? slot.tensor : slot.tensor.to_dense();
-        copy = at::empty(dense.sizes(), dense.options().device(at::kCPU).memory_format(at::MemoryFormat::Contiguous));
-        copy.copy_(dense.detach().resolve_conj().resolve_neg());
+        const at::Tensor values = dense.detach().resolve_conj().resolve_neg().to(at::kCPU).contiguous();
+        // One copy: a snapshot that later ops in place do not change. What had to be converted is one.
+        const bool own = slot.tensor.layout() != at::kStrided || !values.is_alias_of(slot.tensor);
+        copy = own ? values : values.clone();
       } catch (...) {
         failure = currentFailure("read", brief(slot.tensor), 0);
       }
@@ -89,6 +91,17 @@ Napi::Value Environment::synchronize(const Info& info) {
   Executor::instance().submit(*session_, [promise = promise](Session& session) {
     session.complete(Settle::make(promise, std::exchange(session.unreported, nullptr),
                                   [](Environment&, Napi::Env env) -> Napi::Value { return env.Undefined(); }));
+  });
+  return result;
+}
+
+// catchUp(): null while the queue has room; else a promise that what is queued so far is done. It
+// says nothing of failures.
+Napi::Value Environment::catchUp(const Info& info) {
+  if (!session_->ring.halfFull()) return info.Env().Null();
+  const auto [promise, result] = openPromise(info.Env());
+  Executor::instance().submit(*session_, [promise = promise](Session& session) {
+    session.complete(Settle::make(promise, nullptr, [](Environment&, Napi::Env env) { return env.Undefined(); }));
   });
   return result;
 }

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 namespace ld {
@@ -60,8 +61,19 @@ class CachingAllocator final : public c10::Allocator {
     return {live_, peak_, cached_};
   }
 
+  void resetPeak() {
+    std::lock_guard lock(mutex_);
+    peak_ = live_;
+  }
+
+  uint64_t held() {
+    std::lock_guard lock(mutex_);
+    return std::exchange(least_, live_);
+  }
+
   void trim() {
     std::lock_guard lock(mutex_);
+    busiest_ = live_;
     for (auto& blocks : free_) {
       for (Header* block : blocks) give(block);
       blocks.clear();
@@ -79,6 +91,7 @@ class CachingAllocator final : public c10::Allocator {
       std::lock_guard lock(mutex_);
       live_ += size;
       peak_ = std::max(peak_, live_);
+      busiest_ = std::max(busiest_, live_);
       auto& blocks = free_[sizeClass];
       if (!blocks.empty()) {
         Header* block = blocks.back();
@@ -122,8 +135,9 @@ class CachingAllocator final : public c10::Allocator {
   void put(Header* block) {
     std::lock_guard lock(mutex_);
     live_ -= block->bytes;
+    least_ = std::min(least_, live_);
     // More than the busiest moment needed will not be asked for again.
-    if (live_ + cached_ + block->bytes > peak_ + peak_ / 4) {
+    if (live_ + cached_ + block->bytes > busiest_ + busiest_ / 4) {
       give(block);
       return;
     }
@@ -137,6 +151,8 @@ class CachingAllocator final : public c10::Allocator {
   std::array<std::vector<Header*>, 64 * kSteps + kSteps + 1> free_;
   uint64_t live_ = 0;
   uint64_t peak_ = 0;
+  uint64_t busiest_ = 0;  // most that `live_` was since the last trim
+  uint64_t least_ = 0;
   uint64_t cached_ = 0;
 };
 
@@ -155,6 +171,10 @@ void CachingAllocator::release(void* data) {
 void installCpuAllocator() { c10::SetCPUAllocator(&allocator(), /*priority=*/10); }
 
 CpuMemory cpuMemory() { return allocator().memory(); }
+
+void resetCpuPeak() { allocator().resetPeak(); }
+
+uint64_t cpuMemoryHeld() { return allocator().held(); }
 
 void trimCpuCache() { allocator().trim(); }
 

@@ -8,7 +8,7 @@ namespace ld {
 
 struct CpuMemory {
   uint64_t live;    // bytes in tensors
-  uint64_t peak;    // most that `live` ever was
+  uint64_t peak;    // most that `live` was since the last reset
   uint64_t cached;  // bytes kept for the next tensor
 };
 
@@ -16,6 +16,12 @@ struct CpuMemory {
 void installCpuAllocator();
 
 CpuMemory cpuMemory();
+
+// From now on `peak` counts anew.
+void resetCpuPeak();
+
+// The least that `live` was since the last call: what is held for long, without a step's coming and going.
+uint64_t cpuMemoryHeld();
 
 // Gives every cached block back to the system.
 void trimCpuCache();

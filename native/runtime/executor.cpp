@@ -78,6 +78,15 @@ void Executor::submit(Session& session, Task task) {
   publish(session, 4);
 }
 
+void Executor::receive(Session& session, std::shared_ptr<SharedTensors::Parcel> parcel, uint32_t id) {
+  uint32_t* words = reserve(session, 5);
+  words[0] = record::Receive;
+  words[1] = 5;
+  record::putPointer(words + 2, new std::shared_ptr<SharedTensors::Parcel>(std::move(parcel)));
+  words[4] = id;
+  publish(session, 5);
+}
+
 void Executor::wake() {
   std::lock_guard lock(mutex_);
   wakeUp_.notify_one();
@@ -157,7 +166,7 @@ bool Executor::drain(Session& session) {
     const uint32_t* words = session.ring.front();
     if (words == nullptr) break;
     const uint32_t length = words[1];
-    execute(session, words);
+    if (!execute(session, words)) break;
     session.ring.pop(length);
     session.executed.fetch_add(1, std::memory_order_relaxed);
     ++done;
@@ -165,7 +174,7 @@ bool Executor::drain(Session& session) {
   return done > 0;
 }
 
-void Executor::execute(Session& session, const uint32_t* words) {
+bool Executor::execute(Session& session, const uint32_t* words) {
   const bool closing = session.closing.load(std::memory_order_relaxed);
   switch (words[0]) {
     case record::Op:
@@ -175,15 +184,33 @@ void Executor::execute(Session& session, const uint32_t* words) {
       const std::unique_ptr<Task> task(record::getPointer<Task>(words + 2));
       // A closing session's tasks still run: they settle or free what they own, and a JavaScript
       // thread may be waiting for one.
-      (*task)(session);
+      try {
+        (*task)(session);
+      } catch (...) {
+        session.unreported = currentFailure("task", "", 0);
+      }
       break;
     }
     case record::Free:
       for (uint32_t i = 2; i < words[1]; ++i) session.table.drop(words[i]);
       break;
+    case record::Receive: {
+      auto* parcel = record::getPointer<std::shared_ptr<SharedTensors::Parcel>>(words + 2);
+      // What it waits for was queued before this record, in another session; so sessions never wait
+      // for each other in a circle, and there is always one that can go on.
+      if (!(*parcel)->ready && !closing) return false;
+      const std::unique_ptr<std::shared_ptr<SharedTensors::Parcel>> owned(parcel);
+      if ((*parcel)->failure) {
+        session.table.poison(words[4], (*parcel)->failure);
+      } else {
+        session.table.put(words[4], std::move((*parcel)->tensor));
+      }
+      break;
+    }
     default:
       break;
   }
+  return true;
 }
 
 }  // namespace ld

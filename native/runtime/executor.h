@@ -11,6 +11,7 @@
 
 #include "runtime/record.h"
 #include "runtime/session.h"
+#include "runtime/shared_tensors.h"
 
 namespace ld {
 
@@ -28,6 +29,8 @@ class Executor {
   uint32_t* reserve(Session& session, uint32_t words);
   void publish(Session& session, uint32_t words);
   void submit(Session& session, Task task);
+  // Puts the tensor of `parcel` into the session's table when the session that sends it has come so far.
+  void receive(Session& session, std::shared_ptr<SharedTensors::Parcel> parcel, uint32_t id);
 
   // Last act of the process: finishes the record at hand and stops for ever, so that libtorch's
   // static destructors find nobody at work. False when the record took longer than the limit.
@@ -37,7 +40,8 @@ class Executor {
   Executor();
   void run();
   bool drain(Session& session);
-  void execute(Session& session, const uint32_t* words);
+  // False when the record has to wait for another session.
+  bool execute(Session& session, const uint32_t* words);
   void wake();
 
   std::mutex mutex_;

@@ -3,6 +3,7 @@
 //                input ids..., numbers (64 bits each)..., output ids...
 //   task: [Task] [length] [pointer lo] [pointer hi]
 //   free: [Free] [length] ids...
+//   receive: [Receive] [length] [parcel lo] [parcel hi] [output id]
 #pragma once
 
 #include <cstdint>
@@ -10,7 +11,7 @@
 
 namespace ld::record {
 
-enum Kind : uint32_t { Op = 1, Task = 2, Free = 3 };
+enum Kind : uint32_t { Op = 1, Task = 2, Free = 3, Receive = 4 };
 
 constexpr uint32_t kOpHeader = 9;
 

@@ -50,6 +50,11 @@ class Ring {
     tail_.store(tail_.load(std::memory_order_relaxed) + count, std::memory_order_release);
   }
 
+  // Producer: whether the consumer is more than half a lap behind.
+  bool halfFull() const {
+    return head_.load(std::memory_order_relaxed) - tail_.load(std::memory_order_acquire) > kWords / 2;
+  }
+
   bool empty() const {
     return tail_.load(std::memory_order_acquire) == head_.load(std::memory_order_acquire);
   }

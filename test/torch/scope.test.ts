@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events'
 import * as torch from 'landmark-diffusion/torch'
 import { describe, expect, test } from 'vitest'
 
@@ -109,5 +110,99 @@ describe('scopes', () => {
     torch.emptyCache()
     await torch.synchronize()
     expect(torch.memory().cachedBytes).toBe(0)
+  })
+
+  test('hold each branch of a Promise.all apart, also when one fails', async () => {
+    const before = live()
+    const branch = (n: number) =>
+      torch.scopeAsync(async () => {
+        const x = torch.full([2], n)
+        await pause()
+        if (n === 2) throw new Error('branch 2')
+        await pause()
+        return x
+          .add(torch.ones([2]))
+          .sum()
+          .item()
+      })
+    const results = await Promise.allSettled([1, 2, 3].map(branch))
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+    expect(live()).toBe(before)
+  })
+
+  test('own what a generator makes while they ask it for the next value', () => {
+    const before = live()
+    function* batches() {
+      for (let i = 0; i < 3; i++) yield torch.full([1], i)
+    }
+    const generator = batches()
+    for (let i = 0; i < 3; i++) {
+      torch.scope(() => {
+        const { value } = generator.next()
+        expect(value).toBeInstanceOf(torch.Tensor)
+        expect(live()).toBe(before + 1)
+      })
+      expect(live()).toBe(before)
+    }
+  })
+
+  test('own what async generators and the listeners of an emitter make', async () => {
+    const before = live()
+    async function* batches() {
+      for (let i = 0; i < 3; i++) {
+        await pause()
+        yield torch.full([1], i)
+      }
+    }
+    const emitter = new EventEmitter()
+    emitter.on('batch', (x: torch.Tensor) => x.add(1))
+    await torch.scopeAsync(async () => {
+      for await (const x of batches()) emitter.emit('batch', x)
+      expect(live()).toBe(before + 6)
+    })
+    expect(live()).toBe(before)
+  })
+
+  test('that have ended leave the tensors of work that goes on to the scope around them', async () => {
+    const before = live()
+    await torch.scopeAsync(async () => {
+      const late = torch.scope(() => [
+        () => new Promise<torch.Tensor>((done) => setTimeout(() => done(torch.ones([1])), 5)),
+      ])
+      const started = torch.scope(() => ({ running: late[0]?.() }))
+      const x = (await started.running) as torch.Tensor
+      expect(x.disposed).toBe(false)
+      expect(torch.memory().scopes.at(-1)?.tensors).toBe(1)
+    })
+    expect(live()).toBe(before)
+  })
+
+  test('that last long do not remember tensors that are freed', async () => {
+    const before = live()
+    await torch.scopeAsync(async () => {
+      const first = torch.ones([1])
+      for (let i = 0; i < 5000; i++) torch.ones([1]).dispose()
+      expect(torch.memory().scopes).toEqual([{ name: null, tensors: 1, bytes: 4, made: 5001 }])
+      expect(first.disposed).toBe(false)
+    })
+    expect(live()).toBe(before)
+  })
+
+  test('hold a producer back at their end, where the queue is half full', async () => {
+    const x = torch.ones([64, 64])
+    const step = () =>
+      torch.scopeAsync(async () => {
+        let y = x
+        for (let i = 0; i < 400; i++) y = y.matmul(x)
+      })
+    // Far more than the queue holds; nothing here awaits a value.
+    let most = 0
+    for (let i = 0; i < 100; i++) {
+      await step()
+      most = Math.max(most, torch.memory().queued)
+    }
+    // Records of two inputs take twelve words, the queue holds 2^18.
+    expect(most).toBeLessThanOrEqual(2 ** 17 / 12 + 500)
+    x.dispose()
   })
 })
