@@ -26,7 +26,7 @@ import {
   mean,
   populationSd,
   quantile,
-} from './statistics.js'
+} from './statistics/index.js'
 
 /** Success detection rates in percent, by threshold in mm. */
 export type DetectionRates = Record<'2' | '2.5' | '3' | '4', number>

@@ -65,5 +65,5 @@ export {
   type ReportOptions,
   type Scores,
 } from './report/index.js'
-export type { BootstrapOptions } from './statistics.js'
+export type { BootstrapOptions } from './statistics/index.js'
 export { conventionText, formatEvaluation } from './text.js'

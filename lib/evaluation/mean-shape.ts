@@ -3,7 +3,7 @@
 import { LandmarkDiffusionError } from '../errors.js'
 import type { Annotations } from './errors.js'
 import type { Point } from './predictions.js'
-import { mean } from './statistics.js'
+import { mean } from './statistics/index.js'
 
 /** Mean position of each landmark in original pixels over the images that annotate it; null for a landmark without any annotation. */
 export function meanShape(training: Annotations): (Point | null)[] {

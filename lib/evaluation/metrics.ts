@@ -1,6 +1,6 @@
 /** Radial errors in mm and what is said about them: MRE, SD and SDR in the conventions of the published evaluations (evaluation.md 2.2). */
 
-import { mean, populationSd } from './statistics.js'
+import { mean, populationSd } from './statistics/index.js'
 
 /**
  * Radial errors of n images and K landmarks in mm, row by row: `values[i * K + j]`.

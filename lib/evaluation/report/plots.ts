@@ -1,7 +1,7 @@
 /** The report's drawings as inline SVG: the cumulative error distribution and the small box plots of the landmark table. */
 
 import { thresholds } from '../metrics.js'
-import { quantile } from '../statistics.js'
+import { quantile } from '../statistics/index.js'
 import { html, type Markup } from './html.js'
 
 export interface ErrorSeries {

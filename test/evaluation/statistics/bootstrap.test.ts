@@ -5,7 +5,8 @@ import {
   populationSd,
   quantile,
   seededUniform,
-} from '#lib/evaluation/statistics.js'
+} from '#lib/evaluation/statistics/index.js'
+import { lehmer } from '../fixtures.js'
 
 describe('statistics', () => {
   it('divides the standard deviation by n', () => {
@@ -66,4 +67,26 @@ describe('statistics', () => {
       { resamples: 50 },
     )
   })
+
+  it.each(['percentile', 'bca'] as const)(
+    'holds the true mean in 95 % +- 2 of the %s intervals of 1000 samples',
+    (method) => {
+      const uniform = lehmer(11)
+      const samples = 1000
+      let covered = 0
+      for (let sample = 0; sample < samples; sample++) {
+        const values = Array.from({ length: 60 }, () => uniform() + uniform() + uniform())
+        const total = (drawn: Int32Array) => drawn.reduce((sum, times) => sum + times, 0)
+        const [[low, high] = [0, 0]] = bootstrapIntervals(
+          60,
+          (drawn) => [
+            values.reduce((sum, value, i) => sum + value * (drawn[i] as number), 0) / total(drawn),
+          ],
+          { resamples: 400, seed: sample, method },
+        )
+        if (low <= 1.5 && 1.5 <= high) covered++
+      }
+      expect(Math.abs(covered / samples - 0.95)).toBeLessThanOrEqual(0.02)
+    },
+  )
 })
