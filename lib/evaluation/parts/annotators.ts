@@ -2,7 +2,7 @@
 
 import { type Annotations, type OffsetTable, offsets } from '../errors.js'
 import { type Convention, isWithin, thresholds } from '../metrics.js'
-import { mean } from '../statistics.js'
+import { mean } from '../statistics/index.js'
 import { align, fixed } from '../text.js'
 import type { Evidence, Part } from './part.js'
 

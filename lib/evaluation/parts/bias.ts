@@ -1,7 +1,7 @@
 /** Where each landmark is predicted on average relative to the truth: a bias that is shared by all images points to a convention, not to noise. */
 
 import { type OffsetTable, offsets } from '../errors.js'
-import { type BootstrapOptions, bootstrapIntervals, mean } from '../statistics.js'
+import { type BootstrapOptions, bootstrapIntervals, mean } from '../statistics/index.js'
 import { align, fixed } from '../text.js'
 import type { Part } from './part.js'
 

@@ -11,7 +11,7 @@ import {
   standardDeviation,
   thresholds,
 } from '../metrics.js'
-import { mean, quantile } from '../statistics.js'
+import { mean, quantile } from '../statistics/index.js'
 import { align, fixed } from '../text.js'
 import type { Part } from './part.js'
 

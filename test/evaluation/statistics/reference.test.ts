@@ -37,36 +37,36 @@ function expectClose(found: unknown, expected: unknown): void {
   }
 }
 
+/** A distribution of SciPy's at some points. */
+interface Sampled {
+  family: 'normal' | 'studentT' | 'chiSquared' | 'fisherF'
+  parameters: [number, number]
+  x: number[]
+  cdf: number[]
+  survival: number[]
+  p: number[]
+  quantile: number[]
+}
+
 describe('the statistics agree with independent libraries to 1e-9', () => {
   const families = { normal: () => normal, studentT, chiSquared, fisherF } as const
-  it.each(
-    reference.distributions.map((entry: { family: string; parameters: number[] }) => [
-      `${entry.family}(${entry.parameters.join(', ')})`,
-      entry,
-    ]),
-  )('SciPy: %s', (_, entry) => {
-    const { family, parameters, x, p, cdf, survival, quantile } = entry as {
-      family: keyof typeof families
-      parameters: [number, number]
-      x: number[]
-      p: number[]
-      cdf: number[]
-      survival: number[]
-      quantile: number[]
-    }
-    const distribution = families[family](...parameters)
-    for (const [values, expected] of [
-      [x.map(distribution.cdf), cdf],
-      [x.map(distribution.survival), survival],
-      [p.map(distribution.quantile), quantile],
-    ] as const) {
-      // Relative everywhere: the tails matter.
-      for (const [i, value] of expected.entries())
-        expect(Math.abs((values[i] as number) - value)).toBeLessThanOrEqual(
-          1e-9 * Math.abs(value) + 1e-300,
-        )
-    }
-  })
+  for (const { family, parameters, ...expected } of reference.distributions as Sampled[]) {
+    it(`SciPy: ${family}(${parameters.join(', ')})`, () => {
+      const { x, p, cdf, survival, quantile } = expected
+      const distribution = families[family](...parameters)
+      for (const [values, expected] of [
+        [x.map(distribution.cdf), cdf],
+        [x.map(distribution.survival), survival],
+        [p.map(distribution.quantile), quantile],
+      ] as const) {
+        // Relative everywhere: the tails matter.
+        for (const [i, value] of expected.entries())
+          expect(Math.abs((values[i] as number) - value)).toBeLessThanOrEqual(
+            1e-9 * Math.abs(value) + 1e-300,
+          )
+      }
+    })
+  }
 
   it('SciPy: correlation and the line through points, with ties too', () => {
     for (const { x, y, slope, intercept, p, slopeCi95, ...r } of reference.correlations) {
