@@ -2,7 +2,13 @@
 
 import type { Command } from 'commander'
 import { defineCommand, Progress, positiveInteger, say } from './command.js'
-import { addScoringOptions, type Comparison, compare, type ScoringOptions } from './scoring.js'
+import {
+  addScoringOptions,
+  type Comparison,
+  compare,
+  landmarkSetOf,
+  type ScoringOptions,
+} from './scoring.js'
 
 interface ReportCommandOptions extends ScoringOptions {
   images?: string
@@ -13,12 +19,16 @@ interface ReportCommandOptions extends ScoringOptions {
 
 async function run(options: ReportCommandOptions): Promise<void> {
   const { annotations, images, out, worst, title } = options
-  const { buildReport, ImageFolder, readPredictions, replaceFile } = await import(
-    '../evaluation/index.js'
-  )
+  const { buildReport, ImageFolder, replaceFile } = await import('../evaluation/index.js')
+  const { readAnyPredictions } = await import('./predictions.js')
   const comparison: Partial<Comparison> & Pick<Comparison, 'predictions'> =
     annotations === undefined
-      ? { predictions: await readPredictions(options.predictions) }
+      ? {
+          predictions: await readAnyPredictions(options.predictions, {
+            set: await landmarkSetOf(options),
+            pixelSizeOf: () => options.pixelSize ?? null,
+          }),
+        }
       : await compare({ ...options, annotations })
   const { decodeImage } = await import('../data/image.js')
   const { cephalometric19 } = await import('../landmarks/cephalometry.js')

@@ -13,6 +13,7 @@ import type {
   PredictionsFile,
   Scores,
 } from '../evaluation/index.js'
+import type { DescribedLandmarkSet } from '../landmarks/landmark-file.js'
 import type { LandmarkSet } from '../landmarks/landmark-set.js'
 import { positiveNumber, repeatable, say, usageError } from './command.js'
 
@@ -24,6 +25,7 @@ export interface ScoringOptions {
   convention: Convention
   exclude?: string[]
   pixelSize?: [number, number]
+  landmarks?: string
 }
 
 /** Option reader: one number, or two for x and y, in mm. */
@@ -38,7 +40,10 @@ function pixelSize(text: string): [number, number] {
 /** Adds the options that say what is compared with what. */
 export function addScoringOptions(command: Command): Command {
   return command
-    .requiredOption('--predictions <file>', 'predictions file that `predict` wrote')
+    .requiredOption(
+      '--predictions <path>',
+      'predictions file that `predict` wrote, or points in another format (docs/formats.md)',
+    )
     .option(
       '--split <name>',
       'train, test1, test2, all, or a file of ids (default: every predicted image)',
@@ -64,6 +69,10 @@ export function addScoringOptions(command: Command): Command {
       '--pixel-size <mm>',
       'pixel size of images whose predictions do not know it, as 0.1 or 0.1,0.1',
       pixelSize,
+    )
+    .option(
+      '--landmarks <file>',
+      'landmark file: names, aliases and order of the landmarks, for files that do not say them',
     )
 }
 
@@ -149,6 +158,15 @@ function warn({ unpredicted, unmatched, split, images }: Scores['result']): void
     )
 }
 
+/** The set that `--landmarks` describes; null without the option. */
+export async function landmarkSetOf({
+  landmarks,
+}: Pick<ScoringOptions, 'landmarks'>): Promise<DescribedLandmarkSet | null> {
+  if (landmarks === undefined) return null
+  const { readLandmarkSet } = await import('../landmarks/landmark-file.js')
+  return readLandmarkSet(landmarks)
+}
+
 /** Reads predictions and annotations and scores them, the mean shape and the doctors. @throws ERR_DATA, ERR_USAGE */
 export async function compare(
   options: ScoringOptions & { annotations: string },
@@ -156,9 +174,18 @@ export async function compare(
   const evaluation = await import('../evaluation/index.js')
   const { openAnnotations } = await import('../data/annotations/index.js')
   const { split, truth, convention, exclude } = options
-  const predictions = await evaluation.readPredictions(options.predictions)
-  const source = await openAnnotations(options.annotations)
+  const { readAnyPredictions } = await import('./predictions.js')
+  const set = await landmarkSetOf(options)
+  const source = await openAnnotations(options.annotations, {
+    set,
+    ...(options.pixelSize && { pixelSize: options.pixelSize }),
+  })
   const { landmarkSet } = source
+  const predictions = await readAnyPredictions(options.predictions, {
+    set,
+    annotated: source.ids,
+    pixelSizeOf: (id) => options.pixelSize ?? source.pixelSizes.get(id) ?? source.assumedPixelSize,
+  })
   const predicted = new Set(predictions.images.map(({ id }) => id))
   const ids = (await idsOfSplit(split ?? 'all', source)).filter(
     // Without a named split the predictions file says which images are meant.

@@ -8,13 +8,14 @@
  *
  * Without dataset.json the official 1935 x 2400 pixels of 0.1 mm are assumed.
  */
-import { access, readdir, readFile } from 'node:fs/promises'
+import { access, readdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { extname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { LandmarkDiffusionError } from '../errors.js'
 import { cephalometric19 } from '../landmarks/cephalometry.js'
 import { isInside, type Point, type Size } from '../landmarks/geometry.js'
+import { type FileKind, parseJson, readTextFile } from '../outside-file.js'
 import { imageExtensions, readImageSize } from './image.js'
 
 export interface Sample {
@@ -48,6 +49,14 @@ const splitNames = Object.keys(isbiSplits) as IsbiSplit[]
 const landmarkCount = cephalometric19.landmarks.length
 const softPogonion = 15
 const classLines = 8
+
+/** An annotation has 27 short lines, a data set's settings a few keys. */
+const annotationFile: FileKind = {
+  what: 'annotation file',
+  remedy: 'Give a text file with a line x,y for each landmark.',
+  limit: 2 ** 20,
+}
+const settingsFile: FileKind = { what: 'data set file', remedy: 'Correct it.', limit: 2 ** 20 }
 
 const datasetFile = z.strictObject({
   format: z.literal('landmark-diffusion/dataset'),
@@ -132,19 +141,12 @@ export async function readDatasetFile(
 ): Promise<Size & { pixelSize: readonly [number, number] | null }> {
   const official = { width: 1935, height: 2400, pixelSize: [0.1, 0.1] as const }
   const file = join(dir, 'dataset.json')
-  let text: string
-  try {
-    text = await readFile(file, 'utf8')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return official
-    throw dataError(file, `cannot be read (${(error as Error).message})`, 'check the file', error)
-  }
-  let json: unknown
-  try {
-    json = JSON.parse(text)
-  } catch (error) {
-    throw dataError(file, `is not JSON (${(error as Error).message})`, 'correct it', error)
-  }
+  const text = await readTextFile(file, settingsFile).catch((error: Error) => {
+    if ((error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') return null
+    throw error
+  })
+  if (text === null) return official
+  const json = parseJson(text, file, settingsFile.what)
   const parsed = datasetFile.safeParse(json)
   if (!parsed.success) {
     const issue = parsed.error.issues[0]
@@ -269,21 +271,16 @@ async function exists(file: string): Promise<boolean> {
  * classes of the official release) are skipped.
  */
 async function readAnnotationFile(file: string, size: Size): Promise<Point[]> {
-  let text: string
-  try {
-    text = await readFile(file, 'utf8')
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT')
-      throw dataError(
-        file,
-        'this annotation file is missing',
-        'add it or choose another truth or split',
-        error,
-      )
-    throw dataError(file, `cannot be read (${(error as Error).message})`, 'check it', error)
-  }
-  const lines = text.replace(/^\uFEFF/, '').split(/\r\n|\n|\r/)
+  const text = await readTextFile(file, annotationFile).catch((error: Error) => {
+    if ((error.cause as NodeJS.ErrnoException | undefined)?.code !== 'ENOENT') throw error
+    throw dataError(
+      file,
+      'this annotation file is missing',
+      'add it or choose another truth or split',
+      error,
+    )
+  })
+  const lines = text.split(/\r\n|\n|\r/)
   while (lines.length > 0 && (lines.at(-1) as string).trim() === '') lines.pop()
   const points = lines.slice(0, landmarkCount).map((line, i) => {
     const { name } = cephalometric19.landmarks[i] as { name: string }

@@ -47,7 +47,7 @@ export {
   type PredictedImage,
   type PredictionsFile,
   parsePredictions,
-  predictionsSchema,
+  predictionsFileKind,
   readPredictions,
   writePredictions,
 } from './predictions.js'

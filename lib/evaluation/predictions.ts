@@ -1,8 +1,8 @@
 /** The predictions file: what `predict` writes and `evaluate` and `report` read. Its schema, and reading and writing it safely. */
 
-import { open } from 'node:fs/promises'
 import { z } from 'zod'
 import { LandmarkDiffusionError } from '../errors.js'
+import { describeIssues, type FileKind, parseJson, readTextFile } from '../outside-file.js'
 import { replaceFile } from './files.js'
 
 /** [x, y] in pixels of the original image: x right, y down, the centre of the first pixel at (0, 0). */
@@ -51,9 +51,6 @@ export interface PredictionsFile {
   [key: string]: unknown
 }
 
-/** A predictions file larger than this is refused before it is read (400 images with 100 chains are about 30 MiB). */
-export const maximumFileSize = 256 * 2 ** 20
-
 const maximumImageSide = 100_000
 const coordinate = z
   .number()
@@ -74,9 +71,9 @@ const image = z.looseObject({
       z
         .looseObject({
           ere: z.number().optional(),
+          // Tuples, because they look at their length before their entries.
           covariance: z
-            .array(z.tuple([z.number(), z.number()]))
-            .length(2)
+            .tuple([z.tuple([z.number(), z.number()]), z.tuple([z.number(), z.number()])])
             .optional(),
           confidence: z.number().optional(),
         })
@@ -89,127 +86,117 @@ const image = z.looseObject({
     .optional(),
 })
 
-/** Checks a predictions file; keys that it does not know are kept. */
-export const predictionsSchema: z.ZodType<PredictionsFile> = z
-  .looseObject({
-    format: z.literal('landmark-diffusion/predictions'),
-    version: z.literal(1),
-    landmarks: z.array(z.string().min(1).max(1000)).min(1),
-    images: z.array(image),
-  })
-  .superRefine((file, context) => {
-    const names = new Set<string>()
-    for (const [i, name] of file.landmarks.entries()) {
-      if (names.has(name)) {
-        context.addIssue({
-          code: 'custom',
-          path: ['landmarks', i],
-          message: `landmark '${name}' is listed twice`,
-        })
-      }
-      names.add(name)
-    }
-    const ids = new Set<string>()
-    for (const [i, { id, points, uncertainty, chains }] of file.images.entries()) {
-      if (ids.has(id)) {
-        context.addIssue({
-          code: 'custom',
-          path: ['images', i, 'id'],
-          message: `image '${id}' is listed twice`,
-        })
-      }
-      ids.add(id)
-      const lists: [(string | number)[], readonly unknown[] | undefined][] = [
-        [['points'], points],
-        [['uncertainty'], uncertainty],
-        ...(chains ?? []).map((chain, c): [(string | number)[], readonly unknown[]] => [
-          ['chains', c],
-          chain,
-        ]),
-      ]
-      for (const [path, list] of lists) {
-        if (list !== undefined && list.length !== file.landmarks.length) {
-          context.addIssue({
-            code: 'custom',
-            path: ['images', i, ...path],
-            message: `has ${list.length} entries, but the file lists ${file.landmarks.length} landmarks`,
-          })
-        }
-      }
-    }
-  })
+/** More than any landmark set or data set has; they bound what a hostile file can cost. */
+const limits = { landmarks: 1000, images: 100_000, chains: 1000, filmstrip: 10_000 }
 
-/** `['images', 3, 'points', 2]` -> `images[3].points[2]`. */
-function formatPath(path: readonly PropertyKey[]): string {
-  let text = ''
-  for (const key of path) {
-    text += typeof key === 'number' ? `[${key}]` : `${text === '' ? '' : '.'}${String(key)}`
-  }
-  return text === '' ? 'the file' : text
-}
+const head = z.looseObject({
+  format: z.literal('landmark-diffusion/predictions'),
+  version: z.literal(1),
+  landmarks: z.array(z.string().min(1).max(1000)).min(1),
+  images: z.array(z.unknown()),
+})
 
-/** Checks a parsed predictions file. `source` names it in errors. @throws ERR_DATA with the path of each of the first wrong keys. */
-export function parsePredictions(value: unknown, source = 'the predictions'): PredictionsFile {
-  const parsed = predictionsSchema.safeParse(value)
-  if (parsed.success) return parsed.data
-  const { issues } = parsed.error
-  const shown = issues.slice(0, 3).map(({ path, message }) => `${formatPath(path)}: ${message}`)
-  const rest = issues.length > 3 ? `; and ${issues.length - 3} more` : ''
-  throw new LandmarkDiffusionError(
-    'ERR_DATA',
-    `${source} is not a predictions file of version 1: ${shown.join('; ')}${rest}. Write it with 'landmark-diffusion predict', or correct these keys.`,
+/** At most so many wrong keys are told. */
+const shownIssues = 3
+
+/** `images[2].points: has 3 entries ...` for each list of an image that does not fit the landmarks. Looked at before the entries are, so that a long list costs nothing. */
+function lengthIssues(value: unknown, at: string, landmarks: number): string[] {
+  if (typeof value !== 'object' || value === null) return []
+  const { points, uncertainty, chains, filmstrip } = value as Record<string, unknown>
+  for (const [name, list] of Object.entries({ chains, filmstrip }))
+    if (Array.isArray(list) && list.length > limits[name as 'chains' | 'filmstrip'])
+      return [`${at}.${name}: has ${list.length} entries, too many to read`]
+  const lists: [string, unknown][] = [
+    ['points', points],
+    ['uncertainty', uncertainty],
+    ...(Array.isArray(chains) ? chains : []).map((chain, c): [string, unknown] => [
+      `chains[${c}]`,
+      chain,
+    ]),
+  ]
+  return lists.flatMap(([name, list]) =>
+    Array.isArray(list) && list.length !== landmarks
+      ? [`${at}.${name}: has ${list.length} entries, but the file lists ${landmarks} landmarks`]
+      : [],
   )
 }
 
-/** JSON text to a value in which no object has a key `__proto__`, which a later copy could turn into a prototype. */
-function parseJson(text: string): unknown {
-  if (!/__proto__|\\u005f/i.test(text)) return JSON.parse(text)
-  return JSON.parse(text, (key, value) => (key === '__proto__' ? undefined : value))
+/** Names that are given twice, as issues. */
+function repeated(names: readonly string[], say: (index: number, name: string) => string) {
+  const seen = new Set<string>()
+  return names.flatMap((name, i) => {
+    if (seen.has(name)) return [say(i, name)]
+    seen.add(name)
+    return []
+  })
 }
 
-async function readText(path: string): Promise<string> {
-  const handle = await open(path, 'r').catch((cause: unknown) => {
+/** The images one by one, until enough is wrong. */
+function checkImages(values: readonly unknown[], landmarks: number) {
+  const issues: string[] = []
+  const images: PredictedImage[] = []
+  for (const [i, value] of values.entries()) {
+    if (issues.length >= shownIssues) break
+    const lengths = lengthIssues(value, `images[${i}]`, landmarks)
+    if (lengths.length > 0) {
+      issues.push(...lengths)
+      continue
+    }
+    const parsed = image.safeParse(value)
+    if (parsed.success) images.push(parsed.data as PredictedImage)
+    else issues.push(...describeIssues(parsed.error, ['images', i]))
+  }
+  const twice = (i: number, id: string) => `images[${i}].id: image '${id}' is listed twice`
+  if (issues.length === 0)
+    issues.push(
+      ...repeated(
+        images.map(({ id }) => id),
+        twice,
+      ),
+    )
+  return { images, issues }
+}
+
+/** Checks a parsed predictions file; keys that it does not know are kept. `source` names it in errors. @throws ERR_DATA with the path of each of the first wrong keys. */
+export function parsePredictions(value: unknown, source = 'the predictions'): PredictionsFile {
+  const refuse = (issues: readonly string[]): never => {
+    const rest = issues.length > shownIssues ? '; and more' : ''
     throw new LandmarkDiffusionError(
       'ERR_DATA',
-      `The predictions file ${path} cannot be opened (${(cause as NodeJS.ErrnoException).code}). Give the file that 'landmark-diffusion predict --out FILE' wrote.`,
-      { cause },
+      `${source} is not a predictions file of version 1: ${issues.slice(0, shownIssues).join('; ')}${rest}. Write it with 'landmark-diffusion predict', or correct these keys.`,
     )
-  })
-  try {
-    // The size is looked at on the open handle, so that the file cannot be exchanged in between.
-    const status = await handle.stat()
-    if (!status.isFile()) {
-      throw new LandmarkDiffusionError(
-        'ERR_DATA',
-        `${path} is not a regular file. Give the JSON file that 'landmark-diffusion predict --out FILE' wrote.`,
-      )
-    }
-    if (status.size > maximumFileSize) {
-      throw new LandmarkDiffusionError(
-        'ERR_DATA',
-        `The predictions file ${path} has ${Math.round(status.size / 2 ** 20)} MiB; at most ${maximumFileSize / 2 ** 20} MiB are read. Split it by images.`,
-      )
-    }
-    return (await handle.readFile()).toString('utf8')
-  } finally {
-    await handle.close()
   }
+  // Long lists are refused before their entries are looked at.
+  const { landmarks: names, images: entries } = (value ?? {}) as Record<string, unknown>
+  for (const [key, list, limit] of [
+    ['landmarks', names, limits.landmarks],
+    ['images', entries, limits.images],
+  ] as const)
+    if (Array.isArray(list) && list.length > limit)
+      return refuse([`${key}: has ${list.length} entries; at most ${limit} are read`])
+  const parsed = head.safeParse(value)
+  if (!parsed.success) return refuse(describeIssues(parsed.error))
+  const { landmarks } = parsed.data
+  const twice = repeated(
+    landmarks,
+    (i, name) => `landmarks[${i}]: landmark '${name}' is listed twice`,
+  )
+  if (twice.length > 0) return refuse(twice)
+  const { images, issues } = checkImages(parsed.data.images, landmarks.length)
+  if (issues.length > 0) return refuse(issues)
+  return { ...parsed.data, images }
+}
+
+/** What a predictions file is called when it cannot be read. */
+export const predictionsFileKind: FileKind = {
+  what: 'predictions file',
+  remedy: "Give the JSON file that 'landmark-diffusion predict --out FILE' wrote.",
 }
 
 /** Reads and checks a predictions file. @throws ERR_DATA naming the file and the key. */
 export async function readPredictions(path: string): Promise<PredictionsFile> {
-  const text = await readText(path)
-  let value: unknown
-  try {
-    value = parseJson(text)
-  } catch (cause) {
-    throw new LandmarkDiffusionError(
-      'ERR_DATA',
-      `The predictions file ${path} is not JSON (${(cause as Error).message}). It may be cut short: predict again.`,
-      { cause },
-    )
-  }
-  return parsePredictions(value, path)
+  const text = await readTextFile(path, predictionsFileKind)
+  return parsePredictions(parseJson(text, path, predictionsFileKind.what), path)
 }
 
 /** The text of a predictions file: one image a line, so that two of them can be compared line by line. */

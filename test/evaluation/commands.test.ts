@@ -148,6 +148,59 @@ describe('landmark-diffusion evaluate', () => {
     })
   })
 
+  it('scores a CSV of points like the predictions file that says the same', async () => {
+    const rows = [shape(35, 40), shape(85, 80)].flatMap((points, i) =>
+      points.map(([x, y], j) => `${151 + i}.png,${names[j]},${x},${y}`),
+    )
+    await writeFile(at('p.csv'), `file,landmark,x,y\n${rows.join('\n')}\n`)
+    const own = JSON.parse((await evaluate('p.json', '--json')).out)
+    const theirs = JSON.parse((await evaluate('p.csv', '--json')).out)
+    expect(theirs.mre).toEqual(own.mre)
+    expect(theirs.perLandmark).toEqual(own.perLandmark)
+  })
+
+  it('takes ids without their leading zeros for the same images', async () => {
+    const rows = shape(35, 30).map(([x, y], j) => `1,${names[j]},${x},${y}`)
+    await writeFile(at('numbers.csv'), `id,landmark,x,y\n${rows.join('\n')}\n`)
+    const { out } = await evaluate('numbers.csv', '--json')
+    // The mean truth of 001 begins at (25, 20).
+    expect(JSON.parse(out).mre.mean).toBeCloseTo(Math.SQRT2, 9)
+  })
+
+  it('scores the common points against annotations of another landmark set, and says so', async () => {
+    const home = at('aariz', 'Annotations', 'Cephalometric Landmarks', 'Senior Orthodontists')
+    await mkdir(home, { recursive: true })
+    const landmarks = [
+      { symbol: 'UIT', value: { x: 35 + 22, y: 40 + 11 + 10 } },
+      { symbol: 'Co', value: { x: 1, y: 1 } },
+    ]
+    await writeFile(join(home, '151.json'), JSON.stringify({ landmarks }))
+    const { out, err } = await run(
+      'evaluate',
+      '--predictions',
+      at('one.json'),
+      '--annotations',
+      at('aariz'),
+      '--json',
+    )
+    // U1, the twelfth point, is called UIT there; it lies 10 px of 0.1 mm beside the prediction.
+    expect(JSON.parse(out)).toMatchObject({ points: 1, mre: { mean: expect.closeTo(1, 9) } })
+    expect(err).toMatch(/annotated landmarks are not predicted and are not scored/)
+  })
+
+  it('prints the tables that were asked for', async () => {
+    const { out } = await evaluate('p.json', '--tables', 'bias,worst')
+    expect(out).toMatch(/Bias of each landmark/)
+    expect(out).toMatch(/Largest errors/)
+    expect(out).not.toMatch(/Against each truth/)
+    expect(await evaluate('p.json', '--tables', 'charm')).toMatchObject({
+      status: 2,
+      err: expect.stringMatching(
+        /There is no table 'charm': choose from summary, landmarks, truths/,
+      ),
+    })
+  })
+
   it('warns of annotated images of the split that were not predicted', async () => {
     const { status, err, out } = await evaluate('one.json', '--split', 'test1', '--json')
     expect(status).toBe(0)
@@ -190,10 +243,10 @@ describe('landmark-diffusion evaluate', () => {
       err: expect.stringMatching(/nothing to score in split 'test2'/),
     })
     expect(
-      await run('evaluate', '--predictions', at('p.json'), '--annotations', folder),
+      await run('evaluate', '--predictions', at('p.json'), '--annotations', at('data', 'RawImage')),
     ).toMatchObject({
       status: 1,
-      err: expect.stringMatching(/There is no annotation/),
+      err: expect.stringMatching(/holds no annotations that are known/),
     })
     expect(await evaluate('p.json', '--json', at('absent', 'result.json'))).toMatchObject({
       status: 1,

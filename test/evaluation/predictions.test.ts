@@ -246,7 +246,7 @@ describe('a wrong predictions file is refused with its name and the key', () => 
     const handle = await open(path, 'w')
     await handle.truncate(300 * 2 ** 20)
     await handle.close()
-    await expect(readPredictions(path)).rejects.toThrow(/has 300 MiB; at most 256 MiB/)
+    await expect(readPredictions(path)).rejects.toThrow(/has 300 MiB; at most 64 MiB/)
   })
 })
 

@@ -3,9 +3,7 @@
 import { LandmarkDiffusionError } from '../../errors.js'
 import type { Point } from '../../landmarks/geometry.js'
 import type { LandmarkSet } from '../../landmarks/landmark-set.js'
-
-/** Points by image id, in the order of the landmark set; null where a landmark is not annotated. */
-export type PointsById = ReadonlyMap<string, readonly (Point | null)[]>
+import { anAnnotator, type PointsById, type PointTable } from './table.js'
 
 /** Annotations of a data set in any format. */
 export interface AnnotationSource {
@@ -28,16 +26,6 @@ export interface AnnotationSource {
   read(ids: readonly string[], truth: string): Promise<PointsById>
 }
 
-/** Everything that a file or folder says, before truths are made from it. */
-export interface AnnotationTable {
-  readonly format: string
-  readonly landmarkSet: LandmarkSet
-  /** Points by annotator; one entry named `annotator` where the format knows only one. */
-  readonly annotators: ReadonlyMap<string, PointsById>
-  readonly pixelSizes?: ReadonlyMap<string, readonly [number, number]>
-  readonly splits?: ReadonlyMap<string, readonly string[]>
-}
-
 /** A mean is only taken of points that all annotators marked: half of them would be another truth. */
 function meanPoints(lists: readonly (readonly (Point | null)[])[]): (Point | null)[] {
   return (lists[0] ?? []).map((_, j) => {
@@ -49,15 +37,15 @@ function meanPoints(lists: readonly (readonly (Point | null)[])[]): (Point | nul
 }
 
 /** The source of a table that lies in memory. Truths: `mean`, which for one annotator is that annotator, and each annotator by name. */
-export function tableSource(table: AnnotationTable, where: string): AnnotationSource {
-  const { format, landmarkSet, annotators, pixelSizes = new Map(), splits = new Map() } = table
+export function tableSource(table: PointTable, where: string): AnnotationSource {
+  const { format, landmarkSet, annotators, pixelSizes, splits } = table
   const ids = [...new Set([...annotators.values()].flatMap((points) => [...points.keys()]))]
   const names = [...annotators.keys()]
   return {
     format,
     landmarkSet,
     ids,
-    truths: names.length === 1 && names[0] === 'annotator' ? ['mean'] : ['mean', ...names],
+    truths: names.length === 1 && names[0] === anAnnotator ? ['mean'] : ['mean', ...names],
     annotators: names,
     splits,
     pixelSizes,
