@@ -1,10 +1,65 @@
 /** Modules with the names, defaults and initial values of `torch.nn`. */
-export { Dropout, SiLU, Tanh } from './activation.js'
+export * from './activation.js'
+export {
+  type AttentionOptions,
+  MultiheadAttention,
+  type MultiheadAttentionOptions,
+} from './attention.js'
+export {
+  BatchNorm1d,
+  BatchNorm2d,
+  BatchNorm3d,
+  type BatchNormOptions,
+  InstanceNorm1d,
+  InstanceNorm2d,
+  InstanceNorm3d,
+} from './batch-norm.js'
 export { ModuleDict, ModuleList, Sequential } from './containers.js'
-export { Conv1d, Conv2d, type ConvOptions } from './conv.js'
-export * as functional from './functional.js'
+export { Conv1d, Conv2d, Conv3d, type ConvOptions } from './conv.js'
+export {
+  ConvTranspose1d,
+  ConvTranspose2d,
+  ConvTranspose3d,
+  type ConvTransposeOptions,
+} from './conv-transpose.js'
+export { AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d } from './dropout.js'
+export {
+  Embedding,
+  EmbeddingBag,
+  type EmbeddingBagOptions,
+  type EmbeddingOptions,
+} from './embedding.js'
+export * as functional from './functional/index.js'
 export * as init from './init.js'
-export { Identity, Linear } from './linear.js'
+export { Bilinear, Identity, Linear } from './linear.js'
+export * from './loss.js'
 export { type Layer, type LoadReport, Module, parameter, type StateDict } from './module.js'
-export { GroupNorm } from './normalization.js'
+export {
+  GroupNorm,
+  LayerNorm,
+  type LayerNormOptions,
+  LocalResponseNorm,
+  RMSNorm,
+} from './normalization.js'
+export * from './padding.js'
+export * from './pooling.js'
+export {
+  ChannelShuffle,
+  Flatten,
+  Fold,
+  PixelShuffle,
+  PixelUnshuffle,
+  Unflatten,
+  Unfold,
+  type WindowOptions,
+} from './shape.js'
+export {
+  type DecoderMasks,
+  type EncoderMasks,
+  TransformerDecoder,
+  TransformerDecoderLayer,
+  TransformerEncoder,
+  TransformerEncoderLayer,
+  type TransformerLayerOptions,
+} from './transformer.js'
 export { Upsample } from './upsample.js'

@@ -1,7 +1,7 @@
 /**
  * Initial values, with the formulae and the random stream of `torch.nn.init`: after the same
  * `manualSeed` the same layers get the same numbers as in PyTorch. All work in place, record no
- * gradient, and return the tensor that they were given.
+ * gradient, and return the tensor that they were given (`truncNormal_` a promise of it).
  */
 
 import type { Generator, Tensor } from '../torch/index.js'
@@ -22,6 +22,76 @@ export function normal_(tensor: Tensor, mean = 0, std = 1, options: InitOptions 
   return fill(tensor, () => torch.call('aten::normal_', [tensor, mean, std], { ...options }))
 }
 
+export interface TruncNormalOptions extends InitOptions {
+  /** Of the normal distribution before it is cut; default 0. */
+  mean?: number
+  /** Of the normal distribution before it is cut; default 1. */
+  std?: number
+  /** Least value; default -2. */
+  low?: number
+  /** Largest value; default 2. */
+  high?: number
+}
+
+/**
+ * Normal, cut to [low, high]: values outside are drawn again until there are none, from the normal
+ * distribution where [low, high] holds more than 0.3 of it, else from the uniform one with rejection.
+ * How often depends on the values, so this one is a promise.
+ */
+export async function truncNormal_(
+  tensor: Tensor,
+  { mean = 0, std = 1, low = -2, high = 2, ...options }: TruncNormalOptions = {},
+): Promise<Tensor> {
+  if (!(low < high)) throw new RangeError(`truncNormal_ needs low < high, not ${low} and ${high}.`)
+  await torch.noGrad(() =>
+    torch.scopeAsync(async () => {
+      const bounds = [low, high].map((bound) => (bound - mean) / std / Math.SQRT2)
+      const [below = 0, upTo = 0] = await torch
+        .erf(torch.tensor(bounds, { dtype: 'float64' }))
+        .data()
+      const draw = (Number(upTo) - Number(below)) / 2 > 0.3 ? redrawNormal : rejectUniform
+      await draw(tensor, { mean, std, low, high, options })
+    }),
+  )
+  return tensor
+}
+
+interface Truncation {
+  mean: number
+  std: number
+  low: number
+  high: number
+  options: InitOptions
+}
+
+async function redrawNormal(tensor: Tensor, truncation: Truncation): Promise<void> {
+  const { mean, std, low, high, options } = truncation
+  normal_(tensor, mean, std, options)
+  for (;;) {
+    const outside = tensor.lt(low).logicalOr(tensor.gt(high))
+    if (!(await outside.any().item())) return
+    const again = normal_(torch.emptyLike(tensor), mean, std, options)
+    tensor.copy_(torch.where(outside, again, tensor) as Tensor)
+  }
+}
+
+/** A uniform candidate is kept with probability pdf(candidate) / pdf(mode). */
+async function rejectUniform(tensor: Tensor, truncation: Truncation): Promise<void> {
+  const { mean, std, low, high, options } = truncation
+  const logPeak = -0.5 * ((Math.max(low, Math.min(mean, high)) - mean) / std) ** 2
+  const refused = (candidates: Tensor) => {
+    const logPdf = candidates.sub(mean).div(std).square().mul(-0.5).sub(logPeak)
+    return uniform_(torch.emptyLike(tensor), 0, 1, options).log().gt(logPdf)
+  }
+  uniform_(tensor, low, high, options)
+  let pending = refused(tensor)
+  while (await pending.any().item()) {
+    const candidates = uniform_(torch.emptyLike(tensor), low, high, options)
+    tensor.copy_(torch.where(pending, candidates, tensor) as Tensor)
+    pending = pending.logicalAnd(refused(candidates))
+  }
+}
+
 export function constant_(tensor: Tensor, value: number): Tensor {
   return fill(tensor, () => tensor.fill_(value))
 }
@@ -34,17 +104,92 @@ export function ones_(tensor: Tensor): Tensor {
   return constant_(tensor, 1)
 }
 
-/**
- * Uniform in +-sqrt(3) * gain / sqrt(fan), gain = sqrt(2 / (1 + a^2)) (He et al. 2015, with the
- * slope `a` of a leaky ReLU). PyTorch's layers call it with a = sqrt(5), that is +-1 / sqrt(fanIn).
- */
-export function kaimingUniform_(
+/** Ones on the diagonal of a matrix, zeros elsewhere. */
+export function eye_(tensor: Tensor): Tensor {
+  const [rows = 0, columns = 0] = tensor.shape
+  if (tensor.ndim !== 2) throw new RangeError('eye_ wants a matrix.')
+  return fill(tensor, () => torch.call('aten::eye.m_out', [rows, columns], { out: tensor }))
+}
+
+/** A convolution weight that hands on as many input channels as it can, in each of `groups` groups. */
+export function dirac_(tensor: Tensor, { groups = 1 } = {}): Tensor {
+  const [outputs = 0, inputs = 0, ...kernel] = tensor.shape
+  if (kernel.length < 1 || kernel.length > 3)
+    throw new RangeError('dirac_ wants a convolution weight.')
+  if (outputs % groups !== 0) {
+    throw new RangeError(`dirac_ cannot split ${outputs} output channels into ${groups} groups.`)
+  }
+  const each = outputs / groups
+  return fill(tensor, () => {
+    tensor.fill_(0)
+    for (let group = 0; group < groups; group++) {
+      for (let channel = 0; channel < Math.min(each, inputs); channel++) {
+        let tap = tensor.select(0, group * each + channel).select(0, channel)
+        for (const length of kernel) tap = tap.select(0, Math.floor(length / 2))
+        tap.fill_(1)
+      }
+    }
+  })
+}
+
+/** Orthogonal rows or columns, times `gain` (Saxe et al. 2013); more than two dimensions count as [first, rest]. */
+export function orthogonal_(
   tensor: Tensor,
-  { a = 0, mode = 'fanIn', ...options }: InitOptions & { a?: number; mode?: keyof Fans } = {},
+  { gain = 1, ...options }: InitOptions & { gain?: number } = {},
 ): Tensor {
-  const gain = Math.sqrt(2 / (1 + a ** 2))
-  const bound = Math.sqrt(3) * (gain / Math.sqrt(fans(tensor)[mode]))
-  return uniform_(tensor, -bound, bound, options)
+  const [rows = 0] = tensor.shape
+  if (tensor.ndim < 2) throw new RangeError('orthogonal_ wants two dimensions or more.')
+  if (tensor.numel === 0) return tensor
+  const columns = tensor.numel / rows
+  return fill(tensor, () => {
+    const { dtype, device } = tensor
+    const drawn = normal_(torch.empty([rows, columns], { dtype, device }), 0, 1, options)
+    const tall = rows < columns ? drawn.t() : drawn
+    const [q, r] = torch.call('aten::linalg_qr', [tall]) as [Tensor, Tensor]
+    const signed = q.mul(r.diagonal().sign())
+    tensor.copy_((rows < columns ? signed.t() : signed).reshape([...tensor.shape]).mul(gain))
+  })
+}
+
+/** Non-linearities by the names of `torch.nn.init.calculate_gain`. */
+export type Nonlinearity = 'linear' | 'sigmoid' | 'tanh' | 'relu' | 'leakyRelu' | 'selu'
+
+/** What keeps the variance through the non-linearity; `slope` is leaky ReLU's. */
+export function calculateGain(nonlinearity: Nonlinearity, { slope = 0.01 } = {}): number {
+  const gains: Record<Nonlinearity, number> = {
+    linear: 1,
+    sigmoid: 1,
+    tanh: 5 / 3,
+    relu: Math.SQRT2,
+    leakyRelu: Math.sqrt(2 / (1 + slope ** 2)),
+    selu: 3 / 4,
+  }
+  return gains[nonlinearity]
+}
+
+export interface KaimingOptions extends InitOptions {
+  /** Slope of leaky ReLU; PyTorch's layers use sqrt(5), which gives +-1 / sqrt(fanIn); default 0. */
+  a?: number
+  /** Keeps the variance of the forward ('fanIn', default) or of the backward pass ('fanOut'). */
+  mode?: keyof Fans
+  /** Default 'leakyRelu'. */
+  nonlinearity?: Nonlinearity
+}
+
+function kaimingStd(tensor: Tensor, options: KaimingOptions): number {
+  const { a = 0, mode = 'fanIn', nonlinearity = 'leakyRelu' } = options
+  return calculateGain(nonlinearity, { slope: a }) / Math.sqrt(fans(tensor)[mode])
+}
+
+/** Uniform in +-sqrt(3) * gain / sqrt(fan) (He et al. 2015). */
+export function kaimingUniform_(tensor: Tensor, options: KaimingOptions = {}): Tensor {
+  const bound = Math.sqrt(3) * kaimingStd(tensor, options)
+  return uniform_(tensor, -bound, bound, generatorOf(options))
+}
+
+/** Normal with standard deviation gain / sqrt(fan) (He et al. 2015). */
+export function kaimingNormal_(tensor: Tensor, options: KaimingOptions = {}): Tensor {
+  return normal_(tensor, 0, kaimingStd(tensor, options), generatorOf(options))
 }
 
 /** Uniform in +-gain * sqrt(6 / (fanIn + fanOut)) (Glorot and Bengio 2010). */
@@ -55,6 +200,15 @@ export function xavierUniform_(
   const { fanIn, fanOut } = fans(tensor)
   const bound = Math.sqrt(3) * (gain * Math.sqrt(2 / (fanIn + fanOut)))
   return uniform_(tensor, -bound, bound, options)
+}
+
+/** Normal with standard deviation gain * sqrt(2 / (fanIn + fanOut)) (Glorot and Bengio 2010). */
+export function xavierNormal_(
+  tensor: Tensor,
+  { gain = 1, ...options }: InitOptions & { gain?: number } = {},
+): Tensor {
+  const { fanIn, fanOut } = fans(tensor)
+  return normal_(tensor, 0, gain * Math.sqrt(2 / (fanIn + fanOut)), options)
 }
 
 export interface Fans {
@@ -72,6 +226,10 @@ export function fans(weight: Tensor): Fans {
   }
   const window = kernel.reduce((a, b) => a * b, 1)
   return { fanIn: inputs * window, fanOut: out * window }
+}
+
+function generatorOf({ generator }: InitOptions): InitOptions {
+  return generator ? { generator } : {}
 }
 
 function fill(tensor: Tensor, write: () => unknown): Tensor {

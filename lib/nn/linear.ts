@@ -1,4 +1,4 @@
-/** Linear and Identity, as in `torch.nn`. */
+/** Linear, Bilinear and Identity, as in `torch.nn`. */
 
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
@@ -26,6 +26,29 @@ export class Linear extends Module {
   protected override toStringExtra(): string {
     const [out, inputs] = this.weight.shape
     return `${inputs}, ${out}${this.bias ? '' : ', bias=false'}`
+  }
+}
+
+/** y[o] = x1 weight[o] x2 + bias[o]. x1: [..., in1], x2: [..., in2] -> [..., out]. Initial values uniform in +-1 / sqrt(in1). */
+export class Bilinear extends Module {
+  readonly weight: Tensor
+  readonly bias: Tensor | null
+
+  constructor(inputs1: number, inputs2: number, outputs: number, { bias = true } = {}) {
+    super()
+    const bound = 1 / Math.sqrt(inputs1)
+    const drawn = (shape: number[]) => parameter(init.uniform_(torch.empty(shape), -bound, bound))
+    this.weight = drawn([outputs, inputs1, inputs2])
+    this.bias = bias ? drawn([outputs]) : null
+  }
+
+  forward(x1: Tensor, x2: Tensor): Tensor {
+    return torch.bilinear(x1, x2, this.weight, this.bias)
+  }
+
+  protected override toStringExtra(): string {
+    const [out, inputs1, inputs2] = this.weight.shape
+    return `${inputs1}, ${inputs2}, ${out}${this.bias ? '' : ', bias=false'}`
   }
 }
 

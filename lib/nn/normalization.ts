@@ -1,20 +1,22 @@
-/** GroupNorm (Wu and He 2018, arXiv 1803.08494), as in `torch.nn`. */
+/** Norms without running statistics: GroupNorm, LayerNorm, RMSNorm and LocalResponseNorm, as in `torch.nn`. */
 
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
+import { localResponseNorm } from './functional/index.js'
 import { Module, parameter } from './module.js'
 
 /**
  * y = (x - mean) / sqrt(var + eps) * weight + bias, mean and (biased) variance over each group of
- * channels / groups channels and all positions. x: [B, channels, ...] -> the same shape.
+ * channels / groups channels and all positions (Wu and He 2018). x: [B, channels, ...] -> the same shape.
  */
 export class GroupNorm extends Module {
-  readonly weight: Tensor
-  readonly bias: Tensor
+  readonly weight: Tensor | null
+  readonly bias: Tensor | null
   readonly groups: number
+  readonly channels: number
   readonly eps: number
 
-  constructor(groups: number, channels: number, { eps = 1e-5 } = {}) {
+  constructor(groups: number, channels: number, { eps = 1e-5, affine = true } = {}) {
     super()
     if (channels % groups !== 0) {
       throw new RangeError(
@@ -22,9 +24,10 @@ export class GroupNorm extends Module {
       )
     }
     this.groups = groups
+    this.channels = channels
     this.eps = eps
-    this.weight = parameter(torch.ones([channels]))
-    this.bias = parameter(torch.zeros([channels]))
+    this.weight = affine ? parameter(torch.ones([channels])) : null
+    this.bias = affine ? parameter(torch.zeros([channels])) : null
   }
 
   forward(x: Tensor): Tensor {
@@ -32,6 +35,92 @@ export class GroupNorm extends Module {
   }
 
   protected override toStringExtra(): string {
-    return `${this.groups}, ${this.weight.shape[0]}, eps=${this.eps}`
+    const affine = this.weight ? '' : ', affine=false'
+    return `${this.groups}, ${this.channels}, eps=${this.eps}${affine}`
+  }
+}
+
+export interface LayerNormOptions {
+  /** Added to the variance; default 1e-5. */
+  eps?: number
+  /** Learned weight (and bias); default true. */
+  elementwiseAffine?: boolean
+  /** Learned bias beside the weight; default true. */
+  bias?: boolean
+}
+
+/** y = (x - mean) / sqrt(var + eps) * weight + bias over the last dimensions, of `shape` (Ba et al. 2016). */
+export class LayerNorm extends Module {
+  readonly weight: Tensor | null
+  readonly bias: Tensor | null
+  readonly shape: readonly number[]
+  readonly eps: number
+
+  constructor(shape: number | readonly number[], options: LayerNormOptions = {}) {
+    super()
+    const { eps = 1e-5, elementwiseAffine = true, bias = true } = options
+    this.shape = [shape].flat()
+    this.eps = eps
+    this.weight = elementwiseAffine ? parameter(torch.ones([...this.shape])) : null
+    this.bias = elementwiseAffine && bias ? parameter(torch.zeros([...this.shape])) : null
+  }
+
+  forward(x: Tensor): Tensor {
+    return torch.layerNorm(x, this.shape, this.weight, this.bias, this.eps)
+  }
+
+  protected override toStringExtra(): string {
+    return `[${this.shape.join(', ')}], eps=${this.eps}, elementwiseAffine=${this.weight !== null}`
+  }
+}
+
+/** y = x / sqrt(mean(x^2) + eps) * weight over the last dimensions, of `shape` (Zhang and Sennrich 2019). */
+export class RMSNorm extends Module {
+  readonly weight: Tensor | null
+  readonly shape: readonly number[]
+  readonly eps: number | null
+
+  /** `eps` null (the default) is the smallest step of the input's dtype. */
+  constructor(
+    shape: number | readonly number[],
+    {
+      eps = null,
+      elementwiseAffine = true,
+    }: { eps?: number | null; elementwiseAffine?: boolean } = {},
+  ) {
+    super()
+    this.shape = [shape].flat()
+    this.eps = eps
+    this.weight = elementwiseAffine ? parameter(torch.ones([...this.shape])) : null
+  }
+
+  forward(x: Tensor): Tensor {
+    return torch.rmsNorm(x, this.shape, this.weight, this.eps)
+  }
+
+  protected override toStringExtra(): string {
+    return `[${this.shape.join(', ')}], eps=${this.eps}, elementwiseAffine=${this.weight !== null}`
+  }
+}
+
+/** y = x / (k + alpha mean(x^2 over `size` neighbouring channels))^beta (Krizhevsky et al. 2012). x: [B, C, ...]. */
+export class LocalResponseNorm extends Module {
+  readonly options: { alpha: number; beta: number; k: number }
+
+  constructor(
+    readonly size: number,
+    { alpha = 1e-4, beta = 0.75, k = 1 } = {},
+  ) {
+    super()
+    this.options = { alpha, beta, k }
+  }
+
+  forward(x: Tensor): Tensor {
+    return localResponseNorm(x, this.size, this.options)
+  }
+
+  protected override toStringExtra(): string {
+    const { alpha, beta, k } = this.options
+    return `${this.size}, alpha=${alpha}, beta=${beta}, k=${k}`
   }
 }

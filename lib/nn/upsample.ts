@@ -1,22 +1,24 @@
-/** Upsample in mode 'nearest', as in `torch.nn`. */
+/** Upsample, as in `torch.nn`. */
 import type { Tensor } from '../torch/index.js'
-import { upsampleNearest } from './functional.js'
+import { type InterpolateOptions, interpolate } from './functional/index.js'
 import { Module } from './module.js'
 
-/** y[.., i, j] = x[.., floor(i / scale), floor(j / scale)]. x: [B, C, H, W] -> [B, C, sH, sW]. */
+/** Resizes by a factor or to a size; by default twice as large, mode 'nearest'. x: [B, C, ...] -> [B, C, ...]. */
 export class Upsample extends Module {
-  readonly scale: number
+  readonly options: InterpolateOptions
 
-  constructor({ scale = 2 } = {}) {
+  constructor(options: InterpolateOptions = { scaleFactor: 2 }) {
     super()
-    this.scale = scale
+    this.options = options
   }
 
   forward(x: Tensor): Tensor {
-    return upsampleNearest(x, this.scale)
+    return interpolate(x, this.options)
   }
 
   protected override toStringExtra(): string {
-    return `scale=${this.scale}, mode=nearest`
+    const { size, scaleFactor, mode = 'nearest' } = this.options
+    const to = size === undefined ? `scaleFactor=${scaleFactor}` : `size=${size}`
+    return `${to}, mode=${mode}`
   }
 }

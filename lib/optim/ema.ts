@@ -2,7 +2,7 @@
 import type { Module } from '../nn/index.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
-import { copyInto } from './adamw.js'
+import { copyInto } from './state.js'
 
 export interface EmaOptions {
   /** Share of the old average kept by one update, once warm; default 0.9999. */

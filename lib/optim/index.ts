@@ -1,5 +1,9 @@
-/** What changes weights: AdamW, gradient clipping, the moving average, and learning rates. */
-export { AdamW, type AdamWOptions, type Parameters } from './adamw.js'
+/** What changes weights: optimisers, gradient clipping, the moving average, and learning rates. */
+export { Adam, type AdamOptions, AdamW } from './adam.js'
 export { clipGradNorm_ } from './clip.js'
 export { Ema, type EmaOptions } from './ema.js'
+export * as lrScheduler from './lr-scheduler.js'
+export { type Group, Optimizer, type Parameters, type StepLists } from './optimizer.js'
+export { RMSprop, type RMSpropOptions } from './rmsprop.js'
 export { constant, cosine, type LearningRate, type WarmupOptions } from './schedule.js'
+export { SGD, type SGDOptions } from './sgd.js'

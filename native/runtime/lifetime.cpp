@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "runtime/cpu_allocator.h"
+#include "kernels/register.h"
 #include "runtime/executor.h"
 
 namespace ld {
@@ -31,6 +32,7 @@ void startProcess() {
   static std::once_flag once;
   std::call_once(once, [] {
     installCpuAllocator();
+    registerKernels();
     on_exit(&atExit, nullptr);
   });
 }

@@ -16,8 +16,18 @@ export const abs_ = bind<{ (self: Tensor): Tensor }>('aten::abs_')
 export const acos = bind<{ (self: Tensor): Tensor }>('aten::acos')
 /** `aten::acos_(Tensor(a!) self) -> Tensor(a!)` */
 export const acos_ = bind<{ (self: Tensor): Tensor }>('aten::acos_')
+/** `aten::adaptive_avg_pool1d(Tensor self, int[1] output_size) -> Tensor` */
+export const adaptiveAvgPool1d = bind<{ (self: Tensor, outputSize: number | readonly number[]): Tensor }>('aten::adaptive_avg_pool1d')
 /** `aten::adaptive_avg_pool2d(Tensor self, SymInt[2] output_size) -> Tensor` */
 export const adaptiveAvgPool2d = bind<{ (self: Tensor, outputSize: number | readonly number[]): Tensor }>('aten::adaptive_avg_pool2d')
+/** `aten::adaptive_avg_pool3d(Tensor self, SymInt[3] output_size) -> Tensor` */
+export const adaptiveAvgPool3d = bind<{ (self: Tensor, outputSize: number | readonly number[]): Tensor }>('aten::adaptive_avg_pool3d')
+/** `aten::adaptive_max_pool1d(Tensor self, int[1] output_size) -> (Tensor, Tensor)` */
+export const adaptiveMaxPool1d = bind<{ (self: Tensor, outputSize: number | readonly number[]): [Tensor, Tensor] }>('aten::adaptive_max_pool1d')
+/** `aten::adaptive_max_pool2d(Tensor self, int[2] output_size) -> (Tensor, Tensor)` */
+export const adaptiveMaxPool2d = bind<{ (self: Tensor, outputSize: number | readonly number[]): [Tensor, Tensor] }>('aten::adaptive_max_pool2d')
+/** `aten::adaptive_max_pool3d(Tensor self, int[3] output_size) -> (Tensor, Tensor)` */
+export const adaptiveMaxPool3d = bind<{ (self: Tensor, outputSize: number | readonly number[]): [Tensor, Tensor] }>('aten::adaptive_max_pool3d')
 /** `aten::add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor` */
 export const add = bind<{ (self: Tensor, other: Tensor, ...rest: Tail<[], { alpha?: Scalar }>): Tensor; (self: Tensor, other: Scalar, ...rest: Tail<[alpha: Scalar], { alpha?: Scalar }>): Tensor }>('aten::add.Tensor', 'aten::add.Scalar')
 /** `aten::add_.Tensor(Tensor(a!) self, Tensor other, *, Scalar alpha=1) -> Tensor(a!)` */
@@ -36,6 +46,10 @@ export const addmm = bind<{ (self: Tensor, mat1: Tensor, mat2: Tensor, ...rest: 
 export const addmm_ = bind<{ (self: Tensor, mat1: Tensor, mat2: Tensor, ...rest: Tail<[], { beta?: Scalar; alpha?: Scalar }>): Tensor }>('aten::addmm_')
 /** `aten::all(Tensor self) -> Tensor` */
 export const all = bind<{ (self: Tensor): Tensor; (self: Tensor, dim: number, ...rest: Tail<[keepdim: boolean], { keepdim?: boolean }>): Tensor; (self: Tensor, ...rest: Tail<[dim: readonly number[] | null, keepdim: boolean], { dim?: readonly number[] | null; keepdim?: boolean }>): Tensor }>('aten::all', 'aten::all.dim', 'aten::all.dims')
+/** `aten::alpha_dropout(Tensor input, float p, bool train) -> Tensor` */
+export const alphaDropout = bind<{ (input: Tensor, p: number, train: boolean): Tensor }>('aten::alpha_dropout')
+/** `aten::alpha_dropout_(Tensor(a!) self, float p, bool train) -> Tensor(a!)` */
+export const alphaDropout_ = bind<{ (self: Tensor, p: number, train: boolean): Tensor }>('aten::alpha_dropout_')
 /** `aten::amax(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor` */
 export const amax = bind<{ (self: Tensor, ...rest: Tail<[dim: number | readonly number[], keepdim: boolean], { dim?: number | readonly number[]; keepdim?: boolean }>): Tensor }>('aten::amax')
 /** `aten::amin(Tensor self, int[1] dim=[], bool keepdim=False) -> Tensor` */
@@ -60,16 +74,28 @@ export const atan_ = bind<{ (self: Tensor): Tensor }>('aten::atan_')
 export const atan2 = bind<{ (self: Tensor, other: Tensor): Tensor }>('aten::atan2')
 /** `aten::atan2_(Tensor(a!) self, Tensor other) -> Tensor(a!)` */
 export const atan2_ = bind<{ (self: Tensor, other: Tensor): Tensor }>('aten::atan2_')
+/** `aten::avg_pool1d(Tensor self, int[1] kernel_size, int[1] stride=[], int[1] padding=[0], bool ceil_mode=False, bool count_include_pad=True) -> Tensor` */
+export const avgPool1d = bind<{ (self: Tensor, kernelSize: number | readonly number[], ...rest: Tail<[stride: number | readonly number[], padding: number | readonly number[], ceilMode: boolean, countIncludePad: boolean], { stride?: number | readonly number[]; padding?: number | readonly number[]; ceilMode?: boolean; countIncludePad?: boolean }>): Tensor }>('aten::avg_pool1d')
 /** `aten::avg_pool2d(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, bool ceil_mode=False, bool count_include_pad=True, int? divisor_override=None) -> Tensor` */
 export const avgPool2d = bind<{ (self: Tensor, kernelSize: number | readonly number[], ...rest: Tail<[stride: number | readonly number[], padding: number | readonly number[], ceilMode: boolean, countIncludePad: boolean, divisorOverride: number | null], { stride?: number | readonly number[]; padding?: number | readonly number[]; ceilMode?: boolean; countIncludePad?: boolean; divisorOverride?: number | null }>): Tensor }>('aten::avg_pool2d')
+/** `aten::avg_pool3d(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] padding=0, bool ceil_mode=False, bool count_include_pad=True, int? divisor_override=None) -> Tensor` */
+export const avgPool3d = bind<{ (self: Tensor, kernelSize: number | readonly number[], ...rest: Tail<[stride: number | readonly number[], padding: number | readonly number[], ceilMode: boolean, countIncludePad: boolean, divisorOverride: number | null], { stride?: number | readonly number[]; padding?: number | readonly number[]; ceilMode?: boolean; countIncludePad?: boolean; divisorOverride?: number | null }>): Tensor }>('aten::avg_pool3d')
 /** `aten::baddbmm(Tensor self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor` */
 export const baddbmm = bind<{ (self: Tensor, batch1: Tensor, batch2: Tensor, ...rest: Tail<[], { beta?: Scalar; alpha?: Scalar }>): Tensor; (self: Tensor, batch1: Tensor, batch2: Tensor, outDtype: DType, ...rest: Tail<[], { beta?: Scalar; alpha?: Scalar }>): Tensor }>('aten::baddbmm', 'aten::baddbmm.dtype')
 /** `aten::baddbmm_(Tensor(a!) self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor(a!)` */
 export const baddbmm_ = bind<{ (self: Tensor, batch1: Tensor, batch2: Tensor, ...rest: Tail<[], { beta?: Scalar; alpha?: Scalar }>): Tensor }>('aten::baddbmm_')
+/** `aten::batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps, bool cudnn_enabled) -> Tensor` */
+export const batchNorm = bind<{ (input: Tensor, weight: Tensor | null, bias: Tensor | null, runningMean: Tensor | null, runningVar: Tensor | null, training: boolean, momentum: number, eps: number, cudnnEnabled: boolean): Tensor }>('aten::batch_norm')
 /** `aten::bernoulli(Tensor self, *, Generator? generator=None) -> Tensor` */
 export const bernoulli = bind<{ (self: Tensor, ...rest: Tail<[], { generator?: Generator | null }>): Tensor; (self: Tensor, p: Tensor, ...rest: Tail<[], { generator?: Generator | null }>): Tensor; (self: Tensor, p: number, ...rest: Tail<[], { generator?: Generator | null }>): Tensor }>('aten::bernoulli', 'aten::bernoulli.Tensor', 'aten::bernoulli.p')
 /** `aten::bernoulli_.Tensor(Tensor(a!) self, Tensor p, *, Generator? generator=None) -> Tensor(a!)` */
 export const bernoulli_ = bind<{ (self: Tensor, p: Tensor, ...rest: Tail<[], { generator?: Generator | null }>): Tensor; (self: Tensor, ...rest: Tail<[p: number], { p?: number; generator?: Generator | null }>): Tensor }>('aten::bernoulli_.Tensor', 'aten::bernoulli_.float')
+/** `aten::bilinear(Tensor input1, Tensor input2, Tensor weight, Tensor? bias=None) -> Tensor` */
+export const bilinear = bind<{ (input1: Tensor, input2: Tensor, weight: Tensor, ...rest: Tail<[bias: Tensor | null], { bias?: Tensor | null }>): Tensor }>('aten::bilinear')
+/** `aten::binary_cross_entropy(Tensor self, Tensor target, Tensor? weight=None, int reduction=1) -> Tensor` */
+export const binaryCrossEntropy = bind<{ (self: Tensor, target: Tensor, ...rest: Tail<[weight: Tensor | null, reduction: number], { weight?: Tensor | null; reduction?: number }>): Tensor }>('aten::binary_cross_entropy')
+/** `aten::binary_cross_entropy_with_logits(Tensor self, Tensor target, Tensor? weight=None, Tensor? pos_weight=None, int reduction=1) -> Tensor` */
+export const binaryCrossEntropyWithLogits = bind<{ (self: Tensor, target: Tensor, ...rest: Tail<[weight: Tensor | null, posWeight: Tensor | null, reduction: number], { weight?: Tensor | null; posWeight?: Tensor | null; reduction?: number }>): Tensor }>('aten::binary_cross_entropy_with_logits')
 /** `aten::bmm(Tensor self, Tensor mat2) -> Tensor` */
 export const bmm = bind<{ (self: Tensor, mat2: Tensor): Tensor; (self: Tensor, mat2: Tensor, outDtype: DType): Tensor }>('aten::bmm', 'aten::bmm.dtype')
 /** `aten::cat(Tensor[] tensors, int dim=0) -> Tensor` */
@@ -78,6 +104,12 @@ export const cat = bind<{ (tensors: readonly Tensor[], ...rest: Tail<[dim: numbe
 export const ceil = bind<{ (self: Tensor): Tensor }>('aten::ceil')
 /** `aten::ceil_(Tensor(a!) self) -> Tensor(a!)` */
 export const ceil_ = bind<{ (self: Tensor): Tensor }>('aten::ceil_')
+/** `aten::celu(Tensor self, Scalar alpha=1.) -> Tensor` */
+export const celu = bind<{ (self: Tensor, ...rest: Tail<[alpha: Scalar], { alpha?: Scalar }>): Tensor }>('aten::celu')
+/** `aten::celu_(Tensor(a!) self, Scalar alpha=1.) -> Tensor(a!)` */
+export const celu_ = bind<{ (self: Tensor, ...rest: Tail<[alpha: Scalar], { alpha?: Scalar }>): Tensor }>('aten::celu_')
+/** `aten::channel_shuffle(Tensor self, SymInt groups) -> Tensor` */
+export const channelShuffle = bind<{ (self: Tensor, groups: number): Tensor }>('aten::channel_shuffle')
 /** `aten::chunk(Tensor(a -> *) self, int chunks, int dim=0) -> Tensor(a)[]` */
 export const chunk = bind<{ (self: Tensor, chunks: number, ...rest: Tail<[dim: number], { dim?: number }>): Tensor[] }>('aten::chunk')
 /** `aten::clamp.Tensor(Tensor self, Tensor? min=None, Tensor? max=None) -> Tensor` */
@@ -94,6 +126,8 @@ export const clampMin = bind<{ (self: Tensor, min: Tensor): Tensor; (self: Tenso
 export const clampMin_ = bind<{ (self: Tensor, min: Tensor): Tensor; (self: Tensor, min: Scalar): Tensor }>('aten::clamp_min_.Tensor', 'aten::clamp_min_')
 /** `aten::clone(Tensor self, *, MemoryFormat? memory_format=None) -> Tensor` */
 export const clone = bind<{ (self: Tensor, ...rest: Tail<[], { memoryFormat?: MemoryFormat | null }>): Tensor }>('aten::clone')
+/** `aten::col2im(Tensor self, SymInt[2] output_size, int[2] kernel_size, int[2] dilation, int[2] padding, int[2] stride) -> Tensor` */
+export const col2im = bind<{ (self: Tensor, outputSize: number | readonly number[], kernelSize: number | readonly number[], dilation: number | readonly number[], padding: number | readonly number[], stride: number | readonly number[]): Tensor }>('aten::col2im')
 /** `aten::constant_pad_nd(Tensor self, SymInt[] pad, Scalar value=0) -> Tensor` */
 export const constantPadNd = bind<{ (self: Tensor, pad: readonly number[], ...rest: Tail<[value: Scalar], { value?: Scalar }>): Tensor }>('aten::constant_pad_nd')
 /** `aten::contiguous(Tensor(a) self, *, MemoryFormat memory_format=0) -> Tensor(a)` */
@@ -102,6 +136,14 @@ export const contiguous = bind<{ (self: Tensor, ...rest: Tail<[], { memoryFormat
 export const conv1d = bind<{ (input: Tensor, weight: Tensor, ...rest: Tail<[bias: Tensor | null, stride: number | readonly number[], padding: number | readonly number[], dilation: number | readonly number[], groups: number], { bias?: Tensor | null; stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; groups?: number }>): Tensor; (input: Tensor, weight: Tensor, ...rest: Tail<[bias: Tensor | null, stride: number | readonly number[], padding: string, dilation: number | readonly number[], groups: number], { bias?: Tensor | null; stride?: number | readonly number[]; padding?: string; dilation?: number | readonly number[]; groups?: number }>): Tensor }>('aten::conv1d', 'aten::conv1d.padding')
 /** `aten::conv2d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[2] stride=[1, 1], SymInt[2] padding=[0, 0], SymInt[2] dilation=[1, 1], SymInt groups=1) -> Tensor` */
 export const conv2d = bind<{ (input: Tensor, weight: Tensor, ...rest: Tail<[bias: Tensor | null, stride: number | readonly number[], padding: number | readonly number[], dilation: number | readonly number[], groups: number], { bias?: Tensor | null; stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; groups?: number }>): Tensor; (input: Tensor, weight: Tensor, ...rest: Tail<[bias: Tensor | null, stride: number | readonly number[], padding: string, dilation: number | readonly number[], groups: number], { bias?: Tensor | null; stride?: number | readonly number[]; padding?: string; dilation?: number | readonly number[]; groups?: number }>): Tensor }>('aten::conv2d', 'aten::conv2d.padding')
+/** `aten::conv3d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[3] stride=[1, 1, 1], SymInt[3] padding=[0, 0, 0], SymInt[3] dilation=[1, 1, 1], SymInt groups=1) -> Tensor` */
+export const conv3d = bind<{ (input: Tensor, weight: Tensor, ...rest: Tail<[bias: Tensor | null, stride: number | readonly number[], padding: number | readonly number[], dilation: number | readonly number[], groups: number], { bias?: Tensor | null; stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; groups?: number }>): Tensor; (input: Tensor, weight: Tensor, ...rest: Tail<[bias: Tensor | null, stride: number | readonly number[], padding: string, dilation: number | readonly number[], groups: number], { bias?: Tensor | null; stride?: number | readonly number[]; padding?: string; dilation?: number | readonly number[]; groups?: number }>): Tensor }>('aten::conv3d', 'aten::conv3d.padding')
+/** `aten::conv_transpose1d(Tensor input, Tensor weight, Tensor? bias=None, SymInt[1] stride=[1], SymInt[1] padding=[0], SymInt[1] output_padding=[0], SymInt groups=1, SymInt[1] dilation=[1]) -> Tensor` */
+export const convTranspose1d = bind<{ (input: Tensor, weight: Tensor, ...rest: Tail<[bias: Tensor | null, stride: number | readonly number[], padding: number | readonly number[], outputPadding: number | readonly number[], groups: number, dilation: number | readonly number[]], { bias?: Tensor | null; stride?: number | readonly number[]; padding?: number | readonly number[]; outputPadding?: number | readonly number[]; groups?: number; dilation?: number | readonly number[] }>): Tensor }>('aten::conv_transpose1d')
+/** `aten::conv_transpose2d.input(Tensor input, Tensor weight, Tensor? bias=None, SymInt[2] stride=[1, 1], SymInt[2] padding=[0, 0], SymInt[2] output_padding=[0, 0], SymInt groups=1, SymInt[2] dilation=[1, 1]) -> Tensor` */
+export const convTranspose2d = bind<{ (input: Tensor, weight: Tensor, ...rest: Tail<[bias: Tensor | null, stride: number | readonly number[], padding: number | readonly number[], outputPadding: number | readonly number[], groups: number, dilation: number | readonly number[]], { bias?: Tensor | null; stride?: number | readonly number[]; padding?: number | readonly number[]; outputPadding?: number | readonly number[]; groups?: number; dilation?: number | readonly number[] }>): Tensor }>('aten::conv_transpose2d.input')
+/** `aten::conv_transpose3d.input(Tensor input, Tensor weight, Tensor? bias=None, SymInt[3] stride=[1, 1, 1], SymInt[3] padding=[0, 0, 0], SymInt[3] output_padding=[0, 0, 0], SymInt groups=1, SymInt[3] dilation=[1, 1, 1]) -> Tensor` */
+export const convTranspose3d = bind<{ (input: Tensor, weight: Tensor, ...rest: Tail<[bias: Tensor | null, stride: number | readonly number[], padding: number | readonly number[], outputPadding: number | readonly number[], groups: number, dilation: number | readonly number[]], { bias?: Tensor | null; stride?: number | readonly number[]; padding?: number | readonly number[]; outputPadding?: number | readonly number[]; groups?: number; dilation?: number | readonly number[] }>): Tensor }>('aten::conv_transpose3d.input')
 /** `aten::copy_(Tensor(a!) self, Tensor src, bool non_blocking=False) -> Tensor(a!)` */
 export const copy_ = bind<{ (self: Tensor, src: Tensor, ...rest: Tail<[nonBlocking: boolean], { nonBlocking?: boolean }>): Tensor }>('aten::copy_')
 /** `aten::cos(Tensor self) -> Tensor` */
@@ -112,6 +154,14 @@ export const cos_ = bind<{ (self: Tensor): Tensor }>('aten::cos_')
 export const cosh = bind<{ (self: Tensor): Tensor }>('aten::cosh')
 /** `aten::cosh_(Tensor(a!) self) -> Tensor(a!)` */
 export const cosh_ = bind<{ (self: Tensor): Tensor }>('aten::cosh_')
+/** `aten::cosine_embedding_loss(Tensor input1, Tensor input2, Tensor target, float margin=0., int reduction=1) -> Tensor` */
+export const cosineEmbeddingLoss = bind<{ (input1: Tensor, input2: Tensor, target: Tensor, ...rest: Tail<[margin: number, reduction: number], { margin?: number; reduction?: number }>): Tensor }>('aten::cosine_embedding_loss')
+/** `aten::cosine_similarity(Tensor x1, Tensor x2, int dim=1, float eps=1e-08) -> Tensor` */
+export const cosineSimilarity = bind<{ (x1: Tensor, x2: Tensor, ...rest: Tail<[dim: number, eps: number], { dim?: number; eps?: number }>): Tensor }>('aten::cosine_similarity')
+/** `aten::cross_entropy_loss(Tensor self, Tensor target, Tensor? weight=None, int reduction=1, SymInt ignore_index=-100, float label_smoothing=0.) -> Tensor` */
+export const crossEntropyLoss = bind<{ (self: Tensor, target: Tensor, ...rest: Tail<[weight: Tensor | null, reduction: number, ignoreIndex: number, labelSmoothing: number], { weight?: Tensor | null; reduction?: number; ignoreIndex?: number; labelSmoothing?: number }>): Tensor }>('aten::cross_entropy_loss')
+/** `aten::ctc_loss.IntList(Tensor log_probs, Tensor targets, int[] input_lengths, int[] target_lengths, int blank=0, int reduction=1, bool zero_infinity=False) -> Tensor` */
+export const ctcLoss = bind<{ (logProbs: Tensor, targets: Tensor, inputLengths: readonly number[], targetLengths: readonly number[], ...rest: Tail<[blank: number, reduction: number, zeroInfinity: boolean], { blank?: number; reduction?: number; zeroInfinity?: boolean }>): Tensor; (logProbs: Tensor, targets: Tensor, inputLengths: Tensor, targetLengths: Tensor, ...rest: Tail<[blank: number, reduction: number, zeroInfinity: boolean], { blank?: number; reduction?: number; zeroInfinity?: boolean }>): Tensor }>('aten::ctc_loss.IntList', 'aten::ctc_loss.Tensor')
 /** `aten::cumprod(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor` */
 export const cumprod = bind<{ (self: Tensor, dim: number, ...rest: Tail<[], { dtype?: DType | null }>): Tensor }>('aten::cumprod')
 /** `aten::cumprod_(Tensor(a!) self, int dim, *, ScalarType? dtype=None) -> Tensor(a!)` */
@@ -142,6 +192,8 @@ export const elu = bind<{ (self: Tensor, ...rest: Tail<[alpha: Scalar, scale: Sc
 export const elu_ = bind<{ (self: Tensor, ...rest: Tail<[alpha: Scalar, scale: Scalar, inputScale: Scalar], { alpha?: Scalar; scale?: Scalar; inputScale?: Scalar }>): Tensor }>('aten::elu_')
 /** `aten::embedding(Tensor weight, Tensor indices, SymInt padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False) -> Tensor` */
 export const embedding = bind<{ (weight: Tensor, indices: Tensor, ...rest: Tail<[paddingIdx: number, scaleGradByFreq: boolean, sparse: boolean], { paddingIdx?: number; scaleGradByFreq?: boolean; sparse?: boolean }>): Tensor }>('aten::embedding')
+/** `aten::embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, int mode=0, bool sparse=False, Tensor? per_sample_weights=None, bool include_last_offset=False) -> (Tensor, Tensor, Tensor, Tensor)` */
+export const embeddingBag = bind<{ (weight: Tensor, indices: Tensor, offsets: Tensor, ...rest: Tail<[scaleGradByFreq: boolean, mode: number, sparse: boolean, perSampleWeights: Tensor | null, includeLastOffset: boolean], { scaleGradByFreq?: boolean; mode?: number; sparse?: boolean; perSampleWeights?: Tensor | null; includeLastOffset?: boolean }>): [Tensor, Tensor, Tensor, Tensor]; (weight: Tensor, indices: Tensor, offsets: Tensor, scaleGradByFreq: boolean, mode: number, sparse: boolean, perSampleWeights: Tensor | null, includeLastOffset: boolean, ...rest: Tail<[paddingIdx: number | null], { paddingIdx?: number | null }>): [Tensor, Tensor, Tensor, Tensor] }>('aten::embedding_bag', 'aten::embedding_bag.padding_idx')
 /** `aten::eq.Tensor(Tensor self, Tensor other) -> Tensor` */
 export const eq = bind<{ (self: Tensor, other: Tensor): Tensor; (self: Tensor, other: Scalar): Tensor }>('aten::eq.Tensor', 'aten::eq.Scalar')
 /** `aten::eq_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` */
@@ -150,6 +202,10 @@ export const eq_ = bind<{ (self: Tensor, other: Tensor): Tensor; (self: Tensor, 
 export const erf = bind<{ (self: Tensor): Tensor }>('aten::erf')
 /** `aten::erf_(Tensor(a!) self) -> Tensor(a!)` */
 export const erf_ = bind<{ (self: Tensor): Tensor }>('aten::erf_')
+/** `aten::erfinv(Tensor self) -> Tensor` */
+export const erfinv = bind<{ (self: Tensor): Tensor }>('aten::erfinv')
+/** `aten::erfinv_(Tensor(a!) self) -> Tensor(a!)` */
+export const erfinv_ = bind<{ (self: Tensor): Tensor }>('aten::erfinv_')
 /** `aten::exp(Tensor self) -> Tensor` */
 export const exp = bind<{ (self: Tensor): Tensor }>('aten::exp')
 /** `aten::exp_(Tensor(a!) self) -> Tensor(a!)` */
@@ -162,6 +218,10 @@ export const expandAs = bind<{ (self: Tensor, other: Tensor): Tensor }>('aten::e
 export const expm1 = bind<{ (self: Tensor): Tensor }>('aten::expm1')
 /** `aten::expm1_(Tensor(a!) self) -> Tensor(a!)` */
 export const expm1_ = bind<{ (self: Tensor): Tensor }>('aten::expm1_')
+/** `aten::feature_dropout(Tensor input, float p, bool train) -> Tensor` */
+export const featureDropout = bind<{ (input: Tensor, p: number, train: boolean): Tensor }>('aten::feature_dropout')
+/** `aten::feature_dropout_(Tensor(a!) self, float p, bool train) -> Tensor(a!)` */
+export const featureDropout_ = bind<{ (self: Tensor, p: number, train: boolean): Tensor }>('aten::feature_dropout_')
 /** `aten::fill_.Tensor(Tensor(a!) self, Tensor value) -> Tensor(a!)` */
 export const fill_ = bind<{ (self: Tensor, value: Tensor): Tensor; (self: Tensor, value: Scalar): Tensor }>('aten::fill_.Tensor', 'aten::fill_.Scalar')
 /** `aten::flatten.using_ints(Tensor(a) self, int start_dim=0, int end_dim=-1) -> Tensor(a)` */
@@ -190,6 +250,8 @@ export const ge_ = bind<{ (self: Tensor, other: Tensor): Tensor; (self: Tensor, 
 export const gelu = bind<{ (self: Tensor, ...rest: Tail<[], { approximate?: string }>): Tensor }>('aten::gelu')
 /** `aten::gelu_(Tensor(a!) self, *, str approximate="none") -> Tensor(a!)` */
 export const gelu_ = bind<{ (self: Tensor, ...rest: Tail<[], { approximate?: string }>): Tensor }>('aten::gelu_')
+/** `aten::glu(Tensor self, int dim=-1) -> Tensor` */
+export const glu = bind<{ (self: Tensor, ...rest: Tail<[dim: number], { dim?: number }>): Tensor }>('aten::glu')
 /** `aten::grid_sampler(Tensor input, Tensor grid, int interpolation_mode, int padding_mode, bool align_corners) -> Tensor` */
 export const gridSampler = bind<{ (input: Tensor, grid: Tensor, interpolationMode: number, paddingMode: number, alignCorners: boolean): Tensor }>('aten::grid_sampler')
 /** `aten::group_norm(Tensor input, int num_groups, Tensor? weight=None, Tensor? bias=None, float eps=1.0000000000000001e-05, bool cudnn_enabled=True) -> Tensor` */
@@ -198,10 +260,30 @@ export const groupNorm = bind<{ (input: Tensor, numGroups: number, ...rest: Tail
 export const gt = bind<{ (self: Tensor, other: Tensor): Tensor; (self: Tensor, other: Scalar): Tensor }>('aten::gt.Tensor', 'aten::gt.Scalar')
 /** `aten::gt_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` */
 export const gt_ = bind<{ (self: Tensor, other: Tensor): Tensor; (self: Tensor, other: Scalar): Tensor }>('aten::gt_.Tensor', 'aten::gt_.Scalar')
+/** `aten::hardshrink(Tensor self, Scalar lambd=0.5) -> Tensor` */
+export const hardshrink = bind<{ (self: Tensor, ...rest: Tail<[lambd: Scalar], { lambd?: Scalar }>): Tensor }>('aten::hardshrink')
+/** `aten::hardsigmoid(Tensor self) -> Tensor` */
+export const hardsigmoid = bind<{ (self: Tensor): Tensor }>('aten::hardsigmoid')
+/** `aten::hardsigmoid_(Tensor(a!) self) -> Tensor(a!)` */
+export const hardsigmoid_ = bind<{ (self: Tensor): Tensor }>('aten::hardsigmoid_')
+/** `aten::hardswish(Tensor self) -> Tensor` */
+export const hardswish = bind<{ (self: Tensor): Tensor }>('aten::hardswish')
+/** `aten::hardswish_(Tensor(a!) self) -> Tensor(a!)` */
+export const hardswish_ = bind<{ (self: Tensor): Tensor }>('aten::hardswish_')
+/** `aten::hardtanh(Tensor self, Scalar min_val=-1, Scalar max_val=1) -> Tensor` */
+export const hardtanh = bind<{ (self: Tensor, ...rest: Tail<[minVal: Scalar, maxVal: Scalar], { minVal?: Scalar; maxVal?: Scalar }>): Tensor }>('aten::hardtanh')
+/** `aten::hardtanh_(Tensor(a!) self, Scalar min_val=-1, Scalar max_val=1) -> Tensor(a!)` */
+export const hardtanh_ = bind<{ (self: Tensor, ...rest: Tail<[minVal: Scalar, maxVal: Scalar], { minVal?: Scalar; maxVal?: Scalar }>): Tensor }>('aten::hardtanh_')
+/** `aten::hinge_embedding_loss(Tensor self, Tensor target, float margin=1., int reduction=1) -> Tensor` */
+export const hingeEmbeddingLoss = bind<{ (self: Tensor, target: Tensor, ...rest: Tail<[margin: number, reduction: number], { margin?: number; reduction?: number }>): Tensor }>('aten::hinge_embedding_loss')
+/** `aten::huber_loss(Tensor self, Tensor target, int reduction=1, float delta=1.) -> Tensor` */
+export const huberLoss = bind<{ (self: Tensor, target: Tensor, ...rest: Tail<[reduction: number, delta: number], { reduction?: number; delta?: number }>): Tensor }>('aten::huber_loss')
 /** `aten::hypot(Tensor self, Tensor other) -> Tensor` */
 export const hypot = bind<{ (self: Tensor, other: Tensor): Tensor }>('aten::hypot')
 /** `aten::hypot_(Tensor(a!) self, Tensor other) -> Tensor(a!)` */
 export const hypot_ = bind<{ (self: Tensor, other: Tensor): Tensor }>('aten::hypot_')
+/** `aten::im2col(Tensor self, int[2] kernel_size, int[2] dilation, int[2] padding, int[2] stride) -> Tensor` */
+export const im2col = bind<{ (self: Tensor, kernelSize: number | readonly number[], dilation: number | readonly number[], padding: number | readonly number[], stride: number | readonly number[]): Tensor }>('aten::im2col')
 /** `aten::index_add(Tensor self, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor` */
 export const indexAdd = bind<{ (self: Tensor, dim: number, index: Tensor, source: Tensor, ...rest: Tail<[], { alpha?: Scalar }>): Tensor }>('aten::index_add')
 /** `aten::index_add_(Tensor(a!) self, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor(a!)` */
@@ -216,12 +298,18 @@ export const indexFill = bind<{ (self: Tensor, dim: number, index: Tensor, value
 export const indexFill_ = bind<{ (self: Tensor, dim: number, index: Tensor, value: Tensor): Tensor; (self: Tensor, dim: number, index: Tensor, value: Scalar): Tensor }>('aten::index_fill_.int_Tensor', 'aten::index_fill_.int_Scalar')
 /** `aten::index_select(Tensor self, int dim, Tensor index) -> Tensor` */
 export const indexSelect = bind<{ (self: Tensor, dim: number, index: Tensor): Tensor }>('aten::index_select')
+/** `aten::instance_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool use_input_stats, float momentum, float eps, bool cudnn_enabled) -> Tensor` */
+export const instanceNorm = bind<{ (input: Tensor, weight: Tensor | null, bias: Tensor | null, runningMean: Tensor | null, runningVar: Tensor | null, useInputStats: boolean, momentum: number, eps: number, cudnnEnabled: boolean): Tensor }>('aten::instance_norm')
 /** `aten::isfinite(Tensor self) -> Tensor` */
 export const isfinite = bind<{ (self: Tensor): Tensor }>('aten::isfinite')
 /** `aten::isinf(Tensor self) -> Tensor` */
 export const isinf = bind<{ (self: Tensor): Tensor }>('aten::isinf')
 /** `aten::isnan(Tensor self) -> Tensor` */
 export const isnan = bind<{ (self: Tensor): Tensor }>('aten::isnan')
+/** `aten::kl_div(Tensor self, Tensor target, int reduction=1, *, bool log_target=False) -> Tensor` */
+export const klDiv = bind<{ (self: Tensor, target: Tensor, ...rest: Tail<[reduction: number], { reduction?: number; logTarget?: boolean }>): Tensor }>('aten::kl_div')
+/** `aten::l1_loss(Tensor self, Tensor target, int reduction=1) -> Tensor` */
+export const l1Loss = bind<{ (self: Tensor, target: Tensor, ...rest: Tail<[reduction: number], { reduction?: number }>): Tensor }>('aten::l1_loss')
 /** `aten::layer_norm(Tensor input, SymInt[] normalized_shape, Tensor? weight=None, Tensor? bias=None, float eps=1.0000000000000001e-05, bool cudnn_enable=True) -> Tensor` */
 export const layerNorm = bind<{ (input: Tensor, normalizedShape: readonly number[], ...rest: Tail<[weight: Tensor | null, bias: Tensor | null, eps: number, cudnnEnable: boolean], { weight?: Tensor | null; bias?: Tensor | null; eps?: number; cudnnEnable?: boolean }>): Tensor }>('aten::layer_norm')
 /** `aten::le.Tensor(Tensor self, Tensor other) -> Tensor` */
@@ -236,6 +324,8 @@ export const leakyRelu_ = bind<{ (self: Tensor, ...rest: Tail<[negativeSlope: Sc
 export const lerp = bind<{ (self: Tensor, end: Tensor, weight: Tensor): Tensor; (self: Tensor, end: Tensor, weight: Scalar): Tensor }>('aten::lerp.Tensor', 'aten::lerp.Scalar')
 /** `aten::lerp_.Tensor(Tensor(a!) self, Tensor end, Tensor weight) -> Tensor(a!)` */
 export const lerp_ = bind<{ (self: Tensor, end: Tensor, weight: Tensor): Tensor; (self: Tensor, end: Tensor, weight: Scalar): Tensor }>('aten::lerp_.Tensor', 'aten::lerp_.Scalar')
+/** `aten::linalg_qr(Tensor A, str mode="reduced") -> (Tensor Q, Tensor R)` */
+export const linalgQr = bind<{ (A: Tensor, ...rest: Tail<[mode: string], { mode?: string }>): [Tensor, Tensor] }>('aten::linalg_qr')
 /** `aten::linalg_vector_norm(Tensor self, Scalar ord=2, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor` */
 export const linalgVectorNorm = bind<{ (self: Tensor, ...rest: Tail<[ord: Scalar, dim: number | readonly number[] | null, keepdim: boolean], { ord?: Scalar; dim?: number | readonly number[] | null; keepdim?: boolean; dtype?: DType | null }>): Tensor }>('aten::linalg_vector_norm')
 /** `aten::linear(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor` */
@@ -256,6 +346,8 @@ export const log1p_ = bind<{ (self: Tensor): Tensor }>('aten::log1p_')
 export const log2 = bind<{ (self: Tensor): Tensor }>('aten::log2')
 /** `aten::log2_(Tensor(a!) self) -> Tensor(a!)` */
 export const log2_ = bind<{ (self: Tensor): Tensor }>('aten::log2_')
+/** `aten::log_sigmoid(Tensor self) -> Tensor` */
+export const logSigmoid = bind<{ (self: Tensor): Tensor }>('aten::log_sigmoid')
 /** `aten::log_softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor` */
 export const logSoftmax = bind<{ (self: Tensor, dim: number, ...rest: Tail<[dtype: DType | null], { dtype?: DType | null }>): Tensor }>('aten::log_softmax.int')
 /** `aten::logical_and(Tensor self, Tensor other) -> Tensor` */
@@ -276,6 +368,8 @@ export const logsumexp = bind<{ (self: Tensor, dim: number | readonly number[], 
 export const lt = bind<{ (self: Tensor, other: Tensor): Tensor; (self: Tensor, other: Scalar): Tensor }>('aten::lt.Tensor', 'aten::lt.Scalar')
 /** `aten::lt_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` */
 export const lt_ = bind<{ (self: Tensor, other: Tensor): Tensor; (self: Tensor, other: Scalar): Tensor }>('aten::lt_.Tensor', 'aten::lt_.Scalar')
+/** `aten::margin_ranking_loss(Tensor input1, Tensor input2, Tensor target, float margin=0., int reduction=1) -> Tensor` */
+export const marginRankingLoss = bind<{ (input1: Tensor, input2: Tensor, target: Tensor, ...rest: Tail<[margin: number, reduction: number], { margin?: number; reduction?: number }>): Tensor }>('aten::margin_ranking_loss')
 /** `aten::masked_fill.Tensor(Tensor self, Tensor mask, Tensor value) -> Tensor` */
 export const maskedFill = bind<{ (self: Tensor, mask: Tensor, value: Tensor): Tensor; (self: Tensor, mask: Tensor, value: Scalar): Tensor }>('aten::masked_fill.Tensor', 'aten::masked_fill.Scalar')
 /** `aten::masked_fill_.Tensor(Tensor(a!) self, Tensor mask, Tensor value) -> Tensor(a!)` */
@@ -286,8 +380,12 @@ export const maskedSelect = bind<{ (self: Tensor, mask: Tensor): Promise<Tensor>
 export const matmul = bind<{ (self: Tensor, other: Tensor): Tensor }>('aten::matmul')
 /** `aten::max(Tensor self) -> Tensor` */
 export const max = bind<{ (self: Tensor): Tensor; (self: Tensor, dim: number, ...rest: Tail<[keepdim: boolean], { keepdim?: boolean }>): [Tensor, Tensor]; (self: Tensor, dim: number, ...rest: Tail<[keepdim: boolean], { keepdim?: boolean; max: Tensor; maxValues: Tensor }>): [Tensor, Tensor]; (self: Tensor, other: Tensor): Tensor }>('aten::max', 'aten::max.dim', 'aten::max.dim_max', 'aten::max.other')
+/** `aten::max_pool1d(Tensor self, int[1] kernel_size, int[1] stride=[], int[1] padding=[0], int[1] dilation=[1], bool ceil_mode=False) -> Tensor` */
+export const maxPool1d = bind<{ (self: Tensor, kernelSize: number | readonly number[], ...rest: Tail<[stride: number | readonly number[], padding: number | readonly number[], dilation: number | readonly number[], ceilMode: boolean], { stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }>): Tensor }>('aten::max_pool1d')
 /** `aten::max_pool2d(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, int[2] dilation=1, bool ceil_mode=False) -> Tensor` */
 export const maxPool2d = bind<{ (self: Tensor, kernelSize: number | readonly number[], ...rest: Tail<[stride: number | readonly number[], padding: number | readonly number[], dilation: number | readonly number[], ceilMode: boolean], { stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }>): Tensor }>('aten::max_pool2d')
+/** `aten::max_pool3d(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] padding=0, int[3] dilation=1, bool ceil_mode=False) -> Tensor` */
+export const maxPool3d = bind<{ (self: Tensor, kernelSize: number | readonly number[], ...rest: Tail<[stride: number | readonly number[], padding: number | readonly number[], dilation: number | readonly number[], ceilMode: boolean], { stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }>): Tensor }>('aten::max_pool3d')
 /** `aten::maximum(Tensor self, Tensor other) -> Tensor` */
 export const maximum = bind<{ (self: Tensor, other: Tensor): Tensor }>('aten::maximum')
 /** `aten::mean(Tensor self, *, ScalarType? dtype=None) -> Tensor` */
@@ -298,6 +396,10 @@ export const median = bind<{ (self: Tensor): Tensor; (self: Tensor, dim: number,
 export const min = bind<{ (self: Tensor): Tensor; (self: Tensor, dim: number, ...rest: Tail<[keepdim: boolean], { keepdim?: boolean }>): [Tensor, Tensor]; (self: Tensor, dim: number, ...rest: Tail<[keepdim: boolean], { keepdim?: boolean; min: Tensor; minIndices: Tensor }>): [Tensor, Tensor]; (self: Tensor, other: Tensor): Tensor }>('aten::min', 'aten::min.dim', 'aten::min.dim_min', 'aten::min.other')
 /** `aten::minimum(Tensor self, Tensor other) -> Tensor` */
 export const minimum = bind<{ (self: Tensor, other: Tensor): Tensor }>('aten::minimum')
+/** `aten::mish(Tensor self) -> Tensor` */
+export const mish = bind<{ (self: Tensor): Tensor }>('aten::mish')
+/** `aten::mish_(Tensor(a!) self) -> Tensor(a!)` */
+export const mish_ = bind<{ (self: Tensor): Tensor }>('aten::mish_')
 /** `aten::mm(Tensor self, Tensor mat2) -> Tensor` */
 export const mm = bind<{ (self: Tensor, mat2: Tensor): Tensor; (self: Tensor, mat2: Tensor, outDtype: DType): Tensor }>('aten::mm', 'aten::mm.dtype')
 /** `aten::movedim.int(Tensor(a) self, int source, int destination) -> Tensor(a)` */
@@ -308,6 +410,10 @@ export const mseLoss = bind<{ (self: Tensor, target: Tensor, ...rest: Tail<[redu
 export const mul = bind<{ (self: Tensor, other: Tensor): Tensor; (self: Tensor, other: Scalar): Tensor }>('aten::mul.Tensor', 'aten::mul.Scalar')
 /** `aten::mul_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` */
 export const mul_ = bind<{ (self: Tensor, other: Tensor): Tensor; (self: Tensor, other: Scalar): Tensor }>('aten::mul_.Tensor', 'aten::mul_.Scalar')
+/** `aten::multi_margin_loss(Tensor self, Tensor target, Scalar p=1, Scalar margin=1, Tensor? weight=None, int reduction=1) -> Tensor` */
+export const multiMarginLoss = bind<{ (self: Tensor, target: Tensor, ...rest: Tail<[p: Scalar, margin: Scalar, weight: Tensor | null, reduction: number], { p?: Scalar; margin?: Scalar; weight?: Tensor | null; reduction?: number }>): Tensor }>('aten::multi_margin_loss')
+/** `aten::multilabel_margin_loss(Tensor self, Tensor target, int reduction=1) -> Tensor` */
+export const multilabelMarginLoss = bind<{ (self: Tensor, target: Tensor, ...rest: Tail<[reduction: number], { reduction?: number }>): Tensor }>('aten::multilabel_margin_loss')
 /** `aten::narrow(Tensor(a) self, int dim, SymInt start, SymInt length) -> Tensor(a)` */
 export const narrow = bind<{ (self: Tensor, dim: number, start: number, length: number): Tensor; (self: Tensor, dim: number, start: Tensor, length: number): Tensor }>('aten::narrow', 'aten::narrow.Tensor')
 /** `aten::ne.Tensor(Tensor self, Tensor other) -> Tensor` */
@@ -320,6 +426,8 @@ export const neg = bind<{ (self: Tensor): Tensor }>('aten::neg')
 export const neg_ = bind<{ (self: Tensor): Tensor }>('aten::neg_')
 /** `aten::nll_loss(Tensor self, Tensor target, Tensor? weight=None, int reduction=1, SymInt ignore_index=-100) -> Tensor` */
 export const nllLoss = bind<{ (self: Tensor, target: Tensor, ...rest: Tail<[weight: Tensor | null, reduction: number, ignoreIndex: number], { weight?: Tensor | null; reduction?: number; ignoreIndex?: number }>): Tensor }>('aten::nll_loss')
+/** `aten::nll_loss_nd(Tensor self, Tensor target, Tensor? weight=None, int reduction=1, SymInt ignore_index=-100) -> Tensor` */
+export const nllLossNd = bind<{ (self: Tensor, target: Tensor, ...rest: Tail<[weight: Tensor | null, reduction: number, ignoreIndex: number], { weight?: Tensor | null; reduction?: number; ignoreIndex?: number }>): Tensor }>('aten::nll_loss_nd')
 /** `aten::nonzero(Tensor self) -> Tensor` */
 export const nonzero = bind<{ (self: Tensor): Promise<Tensor> }>('aten::nonzero')
 /** `aten::norm.Scalar(Tensor self, Scalar p=2) -> Tensor` */
@@ -328,14 +436,24 @@ export const norm = bind<{ (self: Tensor, ...rest: Tail<[p: Scalar], { p?: Scala
 export const normal_ = bind<{ (self: Tensor, ...rest: Tail<[mean: number, std: number], { mean?: number; std?: number; generator?: Generator | null }>): Tensor }>('aten::normal_')
 /** `aten::one_hot(Tensor self, int num_classes=-1) -> Tensor` */
 export const oneHot = bind<{ (self: Tensor, ...rest: Tail<[numClasses: number], { numClasses?: number }>): Promise<Tensor> }>('aten::one_hot')
+/** `aten::pad(Tensor self, SymInt[] pad, str mode="constant", float? value=None) -> Tensor` */
+export const pad = bind<{ (self: Tensor, pad: readonly number[], ...rest: Tail<[mode: string, value: number | null], { mode?: string; value?: number | null }>): Tensor }>('aten::pad')
+/** `aten::pairwise_distance(Tensor x1, Tensor x2, float p=2., float eps=9.9999999999999995e-07, bool keepdim=False) -> Tensor` */
+export const pairwiseDistance = bind<{ (x1: Tensor, x2: Tensor, ...rest: Tail<[p: number, eps: number, keepdim: boolean], { p?: number; eps?: number; keepdim?: boolean }>): Tensor }>('aten::pairwise_distance')
 /** `aten::permute(Tensor(a) self, int[] dims) -> Tensor(a)` */
 export const permute = bind<{ (self: Tensor, dims: readonly number[]): Tensor }>('aten::permute')
 /** `aten::pixel_shuffle(Tensor self, int upscale_factor) -> Tensor` */
 export const pixelShuffle = bind<{ (self: Tensor, upscaleFactor: number): Tensor }>('aten::pixel_shuffle')
+/** `aten::pixel_unshuffle(Tensor self, int downscale_factor) -> Tensor` */
+export const pixelUnshuffle = bind<{ (self: Tensor, downscaleFactor: number): Tensor }>('aten::pixel_unshuffle')
+/** `aten::poisson_nll_loss(Tensor input, Tensor target, bool log_input, bool full, float eps, int reduction) -> Tensor` */
+export const poissonNllLoss = bind<{ (input: Tensor, target: Tensor, logInput: boolean, full: boolean, eps: number, reduction: number): Tensor }>('aten::poisson_nll_loss')
 /** `aten::pow.Tensor_Tensor(Tensor self, Tensor exponent) -> Tensor` */
 export const pow = bind<{ (self: Tensor, exponent: Tensor): Tensor; (self: Scalar, exponent: Tensor): Tensor; (self: Tensor, exponent: Scalar): Tensor }>('aten::pow.Tensor_Tensor', 'aten::pow.Scalar', 'aten::pow.Tensor_Scalar')
 /** `aten::pow_.Tensor(Tensor(a!) self, Tensor exponent) -> Tensor(a!)` */
 export const pow_ = bind<{ (self: Tensor, exponent: Tensor): Tensor; (self: Tensor, exponent: Scalar): Tensor }>('aten::pow_.Tensor', 'aten::pow_.Scalar')
+/** `aten::prelu(Tensor self, Tensor weight) -> Tensor` */
+export const prelu = bind<{ (self: Tensor, weight: Tensor): Tensor }>('aten::prelu')
 /** `aten::prod(Tensor self, *, ScalarType? dtype=None) -> Tensor` */
 export const prod = bind<{ (self: Tensor, ...rest: Tail<[], { dtype?: DType | null }>): Tensor; (self: Tensor, dim: number, ...rest: Tail<[keepdim: boolean], { keepdim?: boolean; dtype?: DType | null }>): Tensor }>('aten::prod', 'aten::prod.dim_int')
 /** `aten::reciprocal(Tensor self) -> Tensor` */
@@ -348,6 +466,10 @@ export const reflectionPad2d = bind<{ (self: Tensor, padding: number | readonly 
 export const relu = bind<{ (self: Tensor): Tensor }>('aten::relu')
 /** `aten::relu_(Tensor(a!) self) -> Tensor(a!)` */
 export const relu_ = bind<{ (self: Tensor): Tensor }>('aten::relu_')
+/** `aten::relu6(Tensor self) -> Tensor` */
+export const relu6 = bind<{ (self: Tensor): Tensor }>('aten::relu6')
+/** `aten::relu6_(Tensor(a!) self) -> Tensor(a!)` */
+export const relu6_ = bind<{ (self: Tensor): Tensor }>('aten::relu6_')
 /** `aten::remainder.Tensor(Tensor self, Tensor other) -> Tensor` */
 export const remainder = bind<{ (self: Tensor, other: Tensor): Tensor; (self: Tensor, other: Scalar): Tensor; (self: Scalar, other: Tensor): Tensor }>('aten::remainder.Tensor', 'aten::remainder.Scalar', 'aten::remainder.Scalar_Tensor')
 /** `aten::remainder_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` */
@@ -362,12 +484,18 @@ export const replicationPad2d = bind<{ (self: Tensor, padding: number | readonly
 export const requiresGrad_ = bind<{ (self: Tensor, ...rest: Tail<[requiresGrad: boolean], { requiresGrad?: boolean }>): Tensor }>('aten::requires_grad_')
 /** `aten::reshape(Tensor(a) self, SymInt[] shape) -> Tensor(a)` */
 export const reshape = bind<{ (self: Tensor, shape: readonly number[]): Tensor }>('aten::reshape')
+/** `aten::rms_norm(Tensor input, SymInt[] normalized_shape, Tensor? weight=None, float? eps=None) -> Tensor` */
+export const rmsNorm = bind<{ (input: Tensor, normalizedShape: readonly number[], ...rest: Tail<[weight: Tensor | null, eps: number | null], { weight?: Tensor | null; eps?: number | null }>): Tensor }>('aten::rms_norm')
 /** `aten::roll(Tensor self, SymInt[1] shifts, int[1] dims=[]) -> Tensor` */
 export const roll = bind<{ (self: Tensor, shifts: number | readonly number[], ...rest: Tail<[dims: number | readonly number[]], { dims?: number | readonly number[] }>): Tensor }>('aten::roll')
 /** `aten::round(Tensor self) -> Tensor` */
 export const round = bind<{ (self: Tensor): Tensor; (self: Tensor, ...rest: Tail<[], { decimals: number }>): Tensor }>('aten::round', 'aten::round.decimals')
 /** `aten::round_(Tensor(a!) self) -> Tensor(a!)` */
 export const round_ = bind<{ (self: Tensor): Tensor; (self: Tensor, ...rest: Tail<[], { decimals: number }>): Tensor }>('aten::round_', 'aten::round_.decimals')
+/** `aten::rrelu(Tensor self, Scalar lower=0.125, Scalar upper=0.33333333333333331, bool training=False, Generator? generator=None) -> Tensor` */
+export const rrelu = bind<{ (self: Tensor, ...rest: Tail<[lower: Scalar, upper: Scalar, training: boolean, generator: Generator | null], { lower?: Scalar; upper?: Scalar; training?: boolean; generator?: Generator | null }>): Tensor }>('aten::rrelu')
+/** `aten::rrelu_(Tensor(a!) self, Scalar lower=0.125, Scalar upper=0.33333333333333331, bool training=False, Generator? generator=None) -> Tensor(a!)` */
+export const rrelu_ = bind<{ (self: Tensor, ...rest: Tail<[lower: Scalar, upper: Scalar, training: boolean, generator: Generator | null], { lower?: Scalar; upper?: Scalar; training?: boolean; generator?: Generator | null }>): Tensor }>('aten::rrelu_')
 /** `aten::rsqrt(Tensor self) -> Tensor` */
 export const rsqrt = bind<{ (self: Tensor): Tensor }>('aten::rsqrt')
 /** `aten::rsqrt_(Tensor(a!) self) -> Tensor(a!)` */
@@ -384,6 +512,10 @@ export const scatterAdd = bind<{ (self: Tensor, dim: number, index: Tensor, src:
 export const scatterAdd_ = bind<{ (self: Tensor, dim: number, index: Tensor, src: Tensor): Tensor }>('aten::scatter_add_')
 /** `aten::select.int(Tensor(a) self, int dim, SymInt index) -> Tensor(a)` */
 export const select = bind<{ (self: Tensor, dim: number, index: number): Tensor }>('aten::select.int')
+/** `aten::selu(Tensor self) -> Tensor` */
+export const selu = bind<{ (self: Tensor): Tensor }>('aten::selu')
+/** `aten::selu_(Tensor(a!) self) -> Tensor(a!)` */
+export const selu_ = bind<{ (self: Tensor): Tensor }>('aten::selu_')
 /** `aten::sigmoid(Tensor self) -> Tensor` */
 export const sigmoid = bind<{ (self: Tensor): Tensor }>('aten::sigmoid')
 /** `aten::sigmoid_(Tensor(a!) self) -> Tensor(a!)` */
@@ -406,10 +538,16 @@ export const sinh = bind<{ (self: Tensor): Tensor }>('aten::sinh')
 export const sinh_ = bind<{ (self: Tensor): Tensor }>('aten::sinh_')
 /** `aten::slice.Tensor(Tensor(a) self, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor(a)` */
 export const slice = bind<{ (self: Tensor, ...rest: Tail<[dim: number, start: number | null, end: number | null, step: number], { dim?: number; start?: number | null; end?: number | null; step?: number }>): Tensor }>('aten::slice.Tensor')
+/** `aten::smooth_l1_loss(Tensor self, Tensor target, int reduction=1, float beta=1.) -> Tensor` */
+export const smoothL1Loss = bind<{ (self: Tensor, target: Tensor, ...rest: Tail<[reduction: number, beta: number], { reduction?: number; beta?: number }>): Tensor }>('aten::smooth_l1_loss')
+/** `aten::soft_margin_loss(Tensor self, Tensor target, int reduction=1) -> Tensor` */
+export const softMarginLoss = bind<{ (self: Tensor, target: Tensor, ...rest: Tail<[reduction: number], { reduction?: number }>): Tensor }>('aten::soft_margin_loss')
 /** `aten::softmax.int(Tensor self, int dim, ScalarType? dtype=None) -> Tensor` */
 export const softmax = bind<{ (self: Tensor, dim: number, ...rest: Tail<[dtype: DType | null], { dtype?: DType | null }>): Tensor }>('aten::softmax.int')
 /** `aten::softplus(Tensor self, Scalar beta=1, Scalar threshold=20) -> Tensor` */
 export const softplus = bind<{ (self: Tensor, ...rest: Tail<[beta: Scalar, threshold: Scalar], { beta?: Scalar; threshold?: Scalar }>): Tensor }>('aten::softplus')
+/** `aten::softshrink(Tensor self, Scalar lambd=0.5) -> Tensor` */
+export const softshrink = bind<{ (self: Tensor, ...rest: Tail<[lambd: Scalar], { lambd?: Scalar }>): Tensor }>('aten::softshrink')
 /** `aten::sort(Tensor self, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)` */
 export const sort = bind<{ (self: Tensor, ...rest: Tail<[dim: number, descending: boolean], { dim?: number; descending?: boolean }>): [Tensor, Tensor]; (self: Tensor, ...rest: Tail<[], { stable?: boolean | null; dim?: number; descending?: boolean }>): [Tensor, Tensor]; (self: Tensor, ...rest: Tail<[dim: number, descending: boolean], { dim?: number; descending?: boolean; values: Tensor; indices: Tensor }>): [Tensor, Tensor]; (self: Tensor, ...rest: Tail<[], { stable?: boolean | null; dim?: number; descending?: boolean; values: Tensor; indices: Tensor }>): [Tensor, Tensor] }>('aten::sort', 'aten::sort.stable', 'aten::sort.values', 'aten::sort.values_stable')
 /** `aten::split.Tensor(Tensor(a -> *) self, SymInt split_size, int dim=0) -> Tensor(a)[]` */
@@ -448,6 +586,10 @@ export const tan_ = bind<{ (self: Tensor): Tensor }>('aten::tan_')
 export const tanh = bind<{ (self: Tensor): Tensor }>('aten::tanh')
 /** `aten::tanh_(Tensor(a!) self) -> Tensor(a!)` */
 export const tanh_ = bind<{ (self: Tensor): Tensor }>('aten::tanh_')
+/** `aten::threshold(Tensor self, Scalar threshold, Scalar value) -> Tensor` */
+export const threshold = bind<{ (self: Tensor, threshold: Scalar, value: Scalar): Tensor }>('aten::threshold')
+/** `aten::threshold_(Tensor(a!) self, Scalar threshold, Scalar value) -> Tensor(a!)` */
+export const threshold_ = bind<{ (self: Tensor, threshold: Scalar, value: Scalar): Tensor }>('aten::threshold_')
 /** `aten::tile(Tensor self, SymInt[] dims) -> Tensor` */
 export const tile = bind<{ (self: Tensor, dims: readonly number[]): Tensor }>('aten::tile')
 /** `aten::topk(Tensor self, SymInt k, int dim=-1, bool largest=True, bool sorted=True) -> (Tensor values, Tensor indices)` */
@@ -460,6 +602,8 @@ export const transpose_ = bind<{ (self: Tensor, dim0: number, dim1: number): Ten
 export const tril = bind<{ (self: Tensor, ...rest: Tail<[diagonal: number], { diagonal?: number }>): Tensor }>('aten::tril')
 /** `aten::tril_(Tensor(a!) self, SymInt diagonal=0) -> Tensor(a!)` */
 export const tril_ = bind<{ (self: Tensor, ...rest: Tail<[diagonal: number], { diagonal?: number }>): Tensor }>('aten::tril_')
+/** `aten::triplet_margin_loss(Tensor anchor, Tensor positive, Tensor negative, float margin=1., float p=2., float eps=9.9999999999999995e-07, bool swap=False, int reduction=1) -> Tensor` */
+export const tripletMarginLoss = bind<{ (anchor: Tensor, positive: Tensor, negative: Tensor, ...rest: Tail<[margin: number, p: number, eps: number, swap: boolean, reduction: number], { margin?: number; p?: number; eps?: number; swap?: boolean; reduction?: number }>): Tensor }>('aten::triplet_margin_loss')
 /** `aten::triu(Tensor self, SymInt diagonal=0) -> Tensor` */
 export const triu = bind<{ (self: Tensor, ...rest: Tail<[diagonal: number], { diagonal?: number }>): Tensor }>('aten::triu')
 /** `aten::triu_(Tensor(a!) self, SymInt diagonal=0) -> Tensor(a!)` */
@@ -472,6 +616,8 @@ export const trunc_ = bind<{ (self: Tensor): Tensor }>('aten::trunc_')
 export const typeAs = bind<{ (self: Tensor, other: Tensor): Tensor }>('aten::type_as')
 /** `aten::unbind.int(Tensor(a -> *) self, int dim=0) -> Tensor(a)[]` */
 export const unbind = bind<{ (self: Tensor, ...rest: Tail<[dim: number], { dim?: number }>): Tensor[] }>('aten::unbind.int')
+/** `aten::unflatten.int(Tensor(a) self, int dim, SymInt[] sizes) -> Tensor(a)` */
+export const unflatten = bind<{ (self: Tensor, dim: number, sizes: readonly number[]): Tensor }>('aten::unflatten.int')
 /** `aten::unfold(Tensor(a) self, int dimension, int size, int step) -> Tensor(a)` */
 export const unfold = bind<{ (self: Tensor, dimension: number, size: number, step: number): Tensor }>('aten::unfold')
 /** `aten::uniform_(Tensor(a!) self, float from=0., float to=1., *, Generator? generator=None) -> Tensor(a!)` */
@@ -484,8 +630,16 @@ export const unsqueeze_ = bind<{ (self: Tensor, dim: number): Tensor }>('aten::u
 export const upsampleBicubic2d = bind<{ (self: Tensor, outputSize: number | readonly number[], alignCorners: boolean, ...rest: Tail<[scalesH: number | null, scalesW: number | null], { scalesH?: number | null; scalesW?: number | null }>): Tensor; (input: Tensor, outputSize: readonly number[] | null, alignCorners: boolean, ...rest: Tail<[scaleFactors: readonly number[] | null], { scaleFactors?: readonly number[] | null }>): Tensor }>('aten::upsample_bicubic2d', 'aten::upsample_bicubic2d.vec')
 /** `aten::upsample_bilinear2d(Tensor self, SymInt[2] output_size, bool align_corners, float? scales_h=None, float? scales_w=None) -> Tensor` */
 export const upsampleBilinear2d = bind<{ (self: Tensor, outputSize: number | readonly number[], alignCorners: boolean, ...rest: Tail<[scalesH: number | null, scalesW: number | null], { scalesH?: number | null; scalesW?: number | null }>): Tensor; (input: Tensor, outputSize: readonly number[] | null, alignCorners: boolean, ...rest: Tail<[scaleFactors: readonly number[] | null], { scaleFactors?: readonly number[] | null }>): Tensor }>('aten::upsample_bilinear2d', 'aten::upsample_bilinear2d.vec')
+/** `aten::upsample_linear1d(Tensor self, SymInt[1] output_size, bool align_corners, float? scales=None) -> Tensor` */
+export const upsampleLinear1d = bind<{ (self: Tensor, outputSize: number | readonly number[], alignCorners: boolean, ...rest: Tail<[scales: number | null], { scales?: number | null }>): Tensor; (input: Tensor, outputSize: readonly number[] | null, alignCorners: boolean, ...rest: Tail<[scaleFactors: readonly number[] | null], { scaleFactors?: readonly number[] | null }>): Tensor }>('aten::upsample_linear1d', 'aten::upsample_linear1d.vec')
+/** `aten::upsample_nearest1d(Tensor self, SymInt[1] output_size, float? scales=None) -> Tensor` */
+export const upsampleNearest1d = bind<{ (self: Tensor, outputSize: number | readonly number[], ...rest: Tail<[scales: number | null], { scales?: number | null }>): Tensor; (input: Tensor, ...rest: Tail<[outputSize: readonly number[] | null, scaleFactors: readonly number[] | null], { outputSize?: readonly number[] | null; scaleFactors?: readonly number[] | null }>): Tensor }>('aten::upsample_nearest1d', 'aten::upsample_nearest1d.vec')
 /** `aten::upsample_nearest2d(Tensor self, SymInt[2] output_size, float? scales_h=None, float? scales_w=None) -> Tensor` */
 export const upsampleNearest2d = bind<{ (self: Tensor, outputSize: number | readonly number[], ...rest: Tail<[scalesH: number | null, scalesW: number | null], { scalesH?: number | null; scalesW?: number | null }>): Tensor; (input: Tensor, ...rest: Tail<[outputSize: readonly number[] | null, scaleFactors: readonly number[] | null], { outputSize?: readonly number[] | null; scaleFactors?: readonly number[] | null }>): Tensor }>('aten::upsample_nearest2d', 'aten::upsample_nearest2d.vec')
+/** `aten::upsample_nearest3d(Tensor self, SymInt[3] output_size, float? scales_d=None, float? scales_h=None, float? scales_w=None) -> Tensor` */
+export const upsampleNearest3d = bind<{ (self: Tensor, outputSize: number | readonly number[], ...rest: Tail<[scalesD: number | null, scalesH: number | null, scalesW: number | null], { scalesD?: number | null; scalesH?: number | null; scalesW?: number | null }>): Tensor; (input: Tensor, ...rest: Tail<[outputSize: readonly number[] | null, scaleFactors: readonly number[] | null], { outputSize?: readonly number[] | null; scaleFactors?: readonly number[] | null }>): Tensor }>('aten::upsample_nearest3d', 'aten::upsample_nearest3d.vec')
+/** `aten::upsample_trilinear3d(Tensor self, SymInt[3] output_size, bool align_corners, float? scales_d=None, float? scales_h=None, float? scales_w=None) -> Tensor` */
+export const upsampleTrilinear3d = bind<{ (self: Tensor, outputSize: number | readonly number[], alignCorners: boolean, ...rest: Tail<[scalesD: number | null, scalesH: number | null, scalesW: number | null], { scalesD?: number | null; scalesH?: number | null; scalesW?: number | null }>): Tensor; (input: Tensor, outputSize: readonly number[] | null, alignCorners: boolean, ...rest: Tail<[scaleFactors: readonly number[] | null], { scaleFactors?: readonly number[] | null }>): Tensor }>('aten::upsample_trilinear3d', 'aten::upsample_trilinear3d.vec')
 /** `aten::view(Tensor(a) self, SymInt[] size) -> Tensor(a)` */
 export const view = bind<{ (self: Tensor, size: readonly number[]): Tensor; (self: Tensor, dtype: DType): Tensor }>('aten::view', 'aten::view.dtype')
 /** `aten::view_as(Tensor(a) self, Tensor other) -> Tensor(a)` */
@@ -501,7 +655,12 @@ declare module '../tensor.js' {
     abs_(): Tensor
     acos(): Tensor
     acos_(): Tensor
+    adaptiveAvgPool1d(outputSize: number | readonly number[]): Tensor
     adaptiveAvgPool2d(outputSize: number | readonly number[]): Tensor
+    adaptiveAvgPool3d(outputSize: number | readonly number[]): Tensor
+    adaptiveMaxPool1d(outputSize: number | readonly number[]): [Tensor, Tensor]
+    adaptiveMaxPool2d(outputSize: number | readonly number[]): [Tensor, Tensor]
+    adaptiveMaxPool3d(outputSize: number | readonly number[]): [Tensor, Tensor]
     add(other: Tensor, ...rest: Tail<[], { alpha?: Scalar }>): Tensor
     add(other: Scalar, ...rest: Tail<[alpha: Scalar], { alpha?: Scalar }>): Tensor
     add_(other: Tensor, ...rest: Tail<[], { alpha?: Scalar }>): Tensor
@@ -516,6 +675,7 @@ declare module '../tensor.js' {
     all(): Tensor
     all(dim: number, ...rest: Tail<[keepdim: boolean], { keepdim?: boolean }>): Tensor
     all(...rest: Tail<[dim: readonly number[] | null, keepdim: boolean], { dim?: readonly number[] | null; keepdim?: boolean }>): Tensor
+    alphaDropout_(p: number, train: boolean): Tensor
     amax(...rest: Tail<[dim: number | readonly number[], keepdim: boolean], { dim?: number | readonly number[]; keepdim?: boolean }>): Tensor
     amin(...rest: Tail<[dim: number | readonly number[], keepdim: boolean], { dim?: number | readonly number[]; keepdim?: boolean }>): Tensor
     any(): Tensor
@@ -531,7 +691,9 @@ declare module '../tensor.js' {
     atan_(): Tensor
     atan2(other: Tensor): Tensor
     atan2_(other: Tensor): Tensor
+    avgPool1d(kernelSize: number | readonly number[], ...rest: Tail<[stride: number | readonly number[], padding: number | readonly number[], ceilMode: boolean, countIncludePad: boolean], { stride?: number | readonly number[]; padding?: number | readonly number[]; ceilMode?: boolean; countIncludePad?: boolean }>): Tensor
     avgPool2d(kernelSize: number | readonly number[], ...rest: Tail<[stride: number | readonly number[], padding: number | readonly number[], ceilMode: boolean, countIncludePad: boolean, divisorOverride: number | null], { stride?: number | readonly number[]; padding?: number | readonly number[]; ceilMode?: boolean; countIncludePad?: boolean; divisorOverride?: number | null }>): Tensor
+    avgPool3d(kernelSize: number | readonly number[], ...rest: Tail<[stride: number | readonly number[], padding: number | readonly number[], ceilMode: boolean, countIncludePad: boolean, divisorOverride: number | null], { stride?: number | readonly number[]; padding?: number | readonly number[]; ceilMode?: boolean; countIncludePad?: boolean; divisorOverride?: number | null }>): Tensor
     baddbmm(batch1: Tensor, batch2: Tensor, ...rest: Tail<[], { beta?: Scalar; alpha?: Scalar }>): Tensor
     baddbmm(batch1: Tensor, batch2: Tensor, outDtype: DType, ...rest: Tail<[], { beta?: Scalar; alpha?: Scalar }>): Tensor
     baddbmm_(batch1: Tensor, batch2: Tensor, ...rest: Tail<[], { beta?: Scalar; alpha?: Scalar }>): Tensor
@@ -540,10 +702,15 @@ declare module '../tensor.js' {
     bernoulli(p: number, ...rest: Tail<[], { generator?: Generator | null }>): Tensor
     bernoulli_(p: Tensor, ...rest: Tail<[], { generator?: Generator | null }>): Tensor
     bernoulli_(...rest: Tail<[p: number], { p?: number; generator?: Generator | null }>): Tensor
+    binaryCrossEntropy(target: Tensor, ...rest: Tail<[weight: Tensor | null, reduction: number], { weight?: Tensor | null; reduction?: number }>): Tensor
+    binaryCrossEntropyWithLogits(target: Tensor, ...rest: Tail<[weight: Tensor | null, posWeight: Tensor | null, reduction: number], { weight?: Tensor | null; posWeight?: Tensor | null; reduction?: number }>): Tensor
     bmm(mat2: Tensor): Tensor
     bmm(mat2: Tensor, outDtype: DType): Tensor
     ceil(): Tensor
     ceil_(): Tensor
+    celu(...rest: Tail<[alpha: Scalar], { alpha?: Scalar }>): Tensor
+    celu_(...rest: Tail<[alpha: Scalar], { alpha?: Scalar }>): Tensor
+    channelShuffle(groups: number): Tensor
     chunk(chunks: number, ...rest: Tail<[dim: number], { dim?: number }>): Tensor[]
     clamp(...rest: Tail<[min: Tensor | null, max: Tensor | null], { min?: Tensor | null; max?: Tensor | null }>): Tensor
     clamp(...rest: Tail<[min: Scalar | null, max: Scalar | null], { min?: Scalar | null; max?: Scalar | null }>): Tensor
@@ -558,6 +725,7 @@ declare module '../tensor.js' {
     clampMin_(min: Tensor): Tensor
     clampMin_(min: Scalar): Tensor
     clone(...rest: Tail<[], { memoryFormat?: MemoryFormat | null }>): Tensor
+    col2im(outputSize: number | readonly number[], kernelSize: number | readonly number[], dilation: number | readonly number[], padding: number | readonly number[], stride: number | readonly number[]): Tensor
     constantPadNd(pad: readonly number[], ...rest: Tail<[value: Scalar], { value?: Scalar }>): Tensor
     contiguous(...rest: Tail<[], { memoryFormat?: MemoryFormat }>): Tensor
     copy_(src: Tensor, ...rest: Tail<[nonBlocking: boolean], { nonBlocking?: boolean }>): Tensor
@@ -565,6 +733,7 @@ declare module '../tensor.js' {
     cos_(): Tensor
     cosh(): Tensor
     cosh_(): Tensor
+    crossEntropyLoss(target: Tensor, ...rest: Tail<[weight: Tensor | null, reduction: number, ignoreIndex: number, labelSmoothing: number], { weight?: Tensor | null; reduction?: number; ignoreIndex?: number; labelSmoothing?: number }>): Tensor
     cumprod(dim: number, ...rest: Tail<[], { dtype?: DType | null }>): Tensor
     cumprod_(dim: number, ...rest: Tail<[], { dtype?: DType | null }>): Tensor
     cumsum(dim: number, ...rest: Tail<[], { dtype?: DType | null }>): Tensor
@@ -590,12 +759,15 @@ declare module '../tensor.js' {
     eq_(other: Scalar): Tensor
     erf(): Tensor
     erf_(): Tensor
+    erfinv(): Tensor
+    erfinv_(): Tensor
     exp(): Tensor
     exp_(): Tensor
     expand(size: readonly number[], ...rest: Tail<[], { implicit?: boolean }>): Tensor
     expandAs(other: Tensor): Tensor
     expm1(): Tensor
     expm1_(): Tensor
+    featureDropout_(p: number, train: boolean): Tensor
     fill_(value: Tensor): Tensor
     fill_(value: Scalar): Tensor
     flatten(...rest: Tail<[startDim: number, endDim: number], { startDim?: number; endDim?: number }>): Tensor
@@ -615,12 +787,23 @@ declare module '../tensor.js' {
     ge_(other: Scalar): Tensor
     gelu(...rest: Tail<[], { approximate?: string }>): Tensor
     gelu_(...rest: Tail<[], { approximate?: string }>): Tensor
+    glu(...rest: Tail<[dim: number], { dim?: number }>): Tensor
     gt(other: Tensor): Tensor
     gt(other: Scalar): Tensor
     gt_(other: Tensor): Tensor
     gt_(other: Scalar): Tensor
+    hardshrink(...rest: Tail<[lambd: Scalar], { lambd?: Scalar }>): Tensor
+    hardsigmoid(): Tensor
+    hardsigmoid_(): Tensor
+    hardswish(): Tensor
+    hardswish_(): Tensor
+    hardtanh(...rest: Tail<[minVal: Scalar, maxVal: Scalar], { minVal?: Scalar; maxVal?: Scalar }>): Tensor
+    hardtanh_(...rest: Tail<[minVal: Scalar, maxVal: Scalar], { minVal?: Scalar; maxVal?: Scalar }>): Tensor
+    hingeEmbeddingLoss(target: Tensor, ...rest: Tail<[margin: number, reduction: number], { margin?: number; reduction?: number }>): Tensor
+    huberLoss(target: Tensor, ...rest: Tail<[reduction: number, delta: number], { reduction?: number; delta?: number }>): Tensor
     hypot(other: Tensor): Tensor
     hypot_(other: Tensor): Tensor
+    im2col(kernelSize: number | readonly number[], dilation: number | readonly number[], padding: number | readonly number[], stride: number | readonly number[]): Tensor
     indexAdd(dim: number, index: Tensor, source: Tensor, ...rest: Tail<[], { alpha?: Scalar }>): Tensor
     indexAdd_(dim: number, index: Tensor, source: Tensor, ...rest: Tail<[], { alpha?: Scalar }>): Tensor
     indexCopy(dim: number, index: Tensor, source: Tensor): Tensor
@@ -633,6 +816,8 @@ declare module '../tensor.js' {
     isfinite(): Tensor
     isinf(): Tensor
     isnan(): Tensor
+    klDiv(target: Tensor, ...rest: Tail<[reduction: number], { reduction?: number; logTarget?: boolean }>): Tensor
+    l1Loss(target: Tensor, ...rest: Tail<[reduction: number], { reduction?: number }>): Tensor
     le(other: Tensor): Tensor
     le(other: Scalar): Tensor
     le_(other: Tensor): Tensor
@@ -652,6 +837,7 @@ declare module '../tensor.js' {
     log1p_(): Tensor
     log2(): Tensor
     log2_(): Tensor
+    logSigmoid(): Tensor
     logSoftmax(dim: number, ...rest: Tail<[dtype: DType | null], { dtype?: DType | null }>): Tensor
     logicalAnd(other: Tensor): Tensor
     logicalAnd_(other: Tensor): Tensor
@@ -674,7 +860,9 @@ declare module '../tensor.js' {
     max(dim: number, ...rest: Tail<[keepdim: boolean], { keepdim?: boolean }>): [Tensor, Tensor]
     max(dim: number, ...rest: Tail<[keepdim: boolean], { keepdim?: boolean; max: Tensor; maxValues: Tensor }>): [Tensor, Tensor]
     max(other: Tensor): Tensor
+    maxPool1d(kernelSize: number | readonly number[], ...rest: Tail<[stride: number | readonly number[], padding: number | readonly number[], dilation: number | readonly number[], ceilMode: boolean], { stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }>): Tensor
     maxPool2d(kernelSize: number | readonly number[], ...rest: Tail<[stride: number | readonly number[], padding: number | readonly number[], dilation: number | readonly number[], ceilMode: boolean], { stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }>): Tensor
+    maxPool3d(kernelSize: number | readonly number[], ...rest: Tail<[stride: number | readonly number[], padding: number | readonly number[], dilation: number | readonly number[], ceilMode: boolean], { stride?: number | readonly number[]; padding?: number | readonly number[]; dilation?: number | readonly number[]; ceilMode?: boolean }>): Tensor
     maximum(other: Tensor): Tensor
     mean(...rest: Tail<[], { dtype?: DType | null }>): Tensor
     mean(...rest: Tail<[dim: number | readonly number[] | null, keepdim: boolean], { dim?: number | readonly number[] | null; keepdim?: boolean; dtype?: DType | null }>): Tensor
@@ -686,6 +874,8 @@ declare module '../tensor.js' {
     min(dim: number, ...rest: Tail<[keepdim: boolean], { keepdim?: boolean; min: Tensor; minIndices: Tensor }>): [Tensor, Tensor]
     min(other: Tensor): Tensor
     minimum(other: Tensor): Tensor
+    mish(): Tensor
+    mish_(): Tensor
     mm(mat2: Tensor): Tensor
     mm(mat2: Tensor, outDtype: DType): Tensor
     movedim(source: number, destination: number): Tensor
@@ -695,6 +885,8 @@ declare module '../tensor.js' {
     mul(other: Scalar): Tensor
     mul_(other: Tensor): Tensor
     mul_(other: Scalar): Tensor
+    multiMarginLoss(target: Tensor, ...rest: Tail<[p: Scalar, margin: Scalar, weight: Tensor | null, reduction: number], { p?: Scalar; margin?: Scalar; weight?: Tensor | null; reduction?: number }>): Tensor
+    multilabelMarginLoss(target: Tensor, ...rest: Tail<[reduction: number], { reduction?: number }>): Tensor
     narrow(dim: number, start: number, length: number): Tensor
     narrow(dim: number, start: Tensor, length: number): Tensor
     ne(other: Tensor): Tensor
@@ -704,6 +896,7 @@ declare module '../tensor.js' {
     neg(): Tensor
     neg_(): Tensor
     nllLoss(target: Tensor, ...rest: Tail<[weight: Tensor | null, reduction: number, ignoreIndex: number], { weight?: Tensor | null; reduction?: number; ignoreIndex?: number }>): Tensor
+    nllLossNd(target: Tensor, ...rest: Tail<[weight: Tensor | null, reduction: number, ignoreIndex: number], { weight?: Tensor | null; reduction?: number; ignoreIndex?: number }>): Tensor
     nonzero(): Promise<Tensor>
     norm(...rest: Tail<[p: Scalar], { p?: Scalar }>): Tensor
     norm(p: Scalar | null, dim: number | readonly number[], ...rest: Tail<[keepdim: boolean], { keepdim?: boolean }>): Tensor
@@ -711,12 +904,15 @@ declare module '../tensor.js' {
     norm(...rest: Tail<[p: Scalar | null], { p?: Scalar | null; dtype: DType }>): Tensor
     normal_(...rest: Tail<[mean: number, std: number], { mean?: number; std?: number; generator?: Generator | null }>): Tensor
     oneHot(...rest: Tail<[numClasses: number], { numClasses?: number }>): Promise<Tensor>
+    pad(pad: readonly number[], ...rest: Tail<[mode: string, value: number | null], { mode?: string; value?: number | null }>): Tensor
     permute(dims: readonly number[]): Tensor
     pixelShuffle(upscaleFactor: number): Tensor
+    pixelUnshuffle(downscaleFactor: number): Tensor
     pow(exponent: Tensor): Tensor
     pow(exponent: Scalar): Tensor
     pow_(exponent: Tensor): Tensor
     pow_(exponent: Scalar): Tensor
+    prelu(weight: Tensor): Tensor
     prod(...rest: Tail<[], { dtype?: DType | null }>): Tensor
     prod(dim: number, ...rest: Tail<[keepdim: boolean], { keepdim?: boolean; dtype?: DType | null }>): Tensor
     reciprocal(): Tensor
@@ -724,6 +920,8 @@ declare module '../tensor.js' {
     reflectionPad2d(padding: number | readonly number[]): Tensor
     relu(): Tensor
     relu_(): Tensor
+    relu6(): Tensor
+    relu6_(): Tensor
     remainder(other: Tensor): Tensor
     remainder(other: Scalar): Tensor
     remainder_(other: Tensor): Tensor
@@ -738,6 +936,8 @@ declare module '../tensor.js' {
     round(...rest: Tail<[], { decimals: number }>): Tensor
     round_(): Tensor
     round_(...rest: Tail<[], { decimals: number }>): Tensor
+    rrelu(...rest: Tail<[lower: Scalar, upper: Scalar, training: boolean, generator: Generator | null], { lower?: Scalar; upper?: Scalar; training?: boolean; generator?: Generator | null }>): Tensor
+    rrelu_(...rest: Tail<[lower: Scalar, upper: Scalar, training: boolean, generator: Generator | null], { lower?: Scalar; upper?: Scalar; training?: boolean; generator?: Generator | null }>): Tensor
     rsqrt(): Tensor
     rsqrt_(): Tensor
     scatter(dim: number, index: Tensor, src: Tensor, ...rest: Tail<[], { reduce: string }>): Tensor
@@ -751,6 +951,8 @@ declare module '../tensor.js' {
     scatterAdd(dim: number, index: Tensor, src: Tensor): Tensor
     scatterAdd_(dim: number, index: Tensor, src: Tensor): Tensor
     select(dim: number, index: number): Tensor
+    selu(): Tensor
+    selu_(): Tensor
     sigmoid(): Tensor
     sigmoid_(): Tensor
     sign(): Tensor
@@ -762,8 +964,11 @@ declare module '../tensor.js' {
     sinh(): Tensor
     sinh_(): Tensor
     slice(...rest: Tail<[dim: number, start: number | null, end: number | null, step: number], { dim?: number; start?: number | null; end?: number | null; step?: number }>): Tensor
+    smoothL1Loss(target: Tensor, ...rest: Tail<[reduction: number, beta: number], { reduction?: number; beta?: number }>): Tensor
+    softMarginLoss(target: Tensor, ...rest: Tail<[reduction: number], { reduction?: number }>): Tensor
     softmax(dim: number, ...rest: Tail<[dtype: DType | null], { dtype?: DType | null }>): Tensor
     softplus(...rest: Tail<[beta: Scalar, threshold: Scalar], { beta?: Scalar; threshold?: Scalar }>): Tensor
+    softshrink(...rest: Tail<[lambd: Scalar], { lambd?: Scalar }>): Tensor
     sort(...rest: Tail<[dim: number, descending: boolean], { dim?: number; descending?: boolean }>): [Tensor, Tensor]
     sort(...rest: Tail<[], { stable?: boolean | null; dim?: number; descending?: boolean }>): [Tensor, Tensor]
     sort(...rest: Tail<[dim: number, descending: boolean], { dim?: number; descending?: boolean; values: Tensor; indices: Tensor }>): [Tensor, Tensor]
@@ -795,6 +1000,8 @@ declare module '../tensor.js' {
     tan_(): Tensor
     tanh(): Tensor
     tanh_(): Tensor
+    threshold(threshold: Scalar, value: Scalar): Tensor
+    threshold_(threshold: Scalar, value: Scalar): Tensor
     tile(dims: readonly number[]): Tensor
     topk(k: number, ...rest: Tail<[dim: number, largest: boolean, sorted: boolean], { dim?: number; largest?: boolean; sorted?: boolean }>): [Tensor, Tensor]
     topk(k: number, ...rest: Tail<[dim: number, largest: boolean, sorted: boolean], { dim?: number; largest?: boolean; sorted?: boolean; values: Tensor; indices: Tensor }>): [Tensor, Tensor]
@@ -808,13 +1015,18 @@ declare module '../tensor.js' {
     trunc_(): Tensor
     typeAs(other: Tensor): Tensor
     unbind(...rest: Tail<[dim: number], { dim?: number }>): Tensor[]
+    unflatten(dim: number, sizes: readonly number[]): Tensor
     unfold(dimension: number, size: number, step: number): Tensor
     uniform_(...rest: Tail<[from: number, to: number], { from?: number; to?: number; generator?: Generator | null }>): Tensor
     unsqueeze(dim: number): Tensor
     unsqueeze_(dim: number): Tensor
     upsampleBicubic2d(outputSize: number | readonly number[], alignCorners: boolean, ...rest: Tail<[scalesH: number | null, scalesW: number | null], { scalesH?: number | null; scalesW?: number | null }>): Tensor
     upsampleBilinear2d(outputSize: number | readonly number[], alignCorners: boolean, ...rest: Tail<[scalesH: number | null, scalesW: number | null], { scalesH?: number | null; scalesW?: number | null }>): Tensor
+    upsampleLinear1d(outputSize: number | readonly number[], alignCorners: boolean, ...rest: Tail<[scales: number | null], { scales?: number | null }>): Tensor
+    upsampleNearest1d(outputSize: number | readonly number[], ...rest: Tail<[scales: number | null], { scales?: number | null }>): Tensor
     upsampleNearest2d(outputSize: number | readonly number[], ...rest: Tail<[scalesH: number | null, scalesW: number | null], { scalesH?: number | null; scalesW?: number | null }>): Tensor
+    upsampleNearest3d(outputSize: number | readonly number[], ...rest: Tail<[scalesD: number | null, scalesH: number | null, scalesW: number | null], { scalesD?: number | null; scalesH?: number | null; scalesW?: number | null }>): Tensor
+    upsampleTrilinear3d(outputSize: number | readonly number[], alignCorners: boolean, ...rest: Tail<[scalesD: number | null, scalesH: number | null, scalesW: number | null], { scalesD?: number | null; scalesH?: number | null; scalesW?: number | null }>): Tensor
     view(size: readonly number[]): Tensor
     view(dtype: DType): Tensor
     viewAs(other: Tensor): Tensor
@@ -822,4 +1034,4 @@ declare module '../tensor.js' {
   }
 }
 
-defineMethods({ abs, abs_, acos, acos_, adaptiveAvgPool2d, add, add_, addcdiv, addcdiv_, addcmul, addcmul_, addmm, addmm_, all, amax, amin, any, argmax, argmin, argsort, asin, asin_, atan, atan_, atan2, atan2_, avgPool2d, baddbmm, baddbmm_, bernoulli, bernoulli_, bmm, ceil, ceil_, chunk, clamp, clamp_, clampMax, clampMax_, clampMin, clampMin_, clone, constantPadNd, contiguous, copy_, cos, cos_, cosh, cosh_, cumprod, cumprod_, cumsum, cumsum_, detach, detach_, diagonal, div, div_, dropout_, elu, elu_, eq, eq_, erf, erf_, exp, exp_, expand, expandAs, expm1, expm1_, fill_, flatten, flip, floor, floor_, fmod, fmod_, frac, frac_, gather, ge, ge_, gelu, gelu_, gt, gt_, hypot, hypot_, indexAdd, indexAdd_, indexCopy, indexCopy_, indexFill, indexFill_, indexSelect, isfinite, isinf, isnan, le, le_, leakyRelu, leakyRelu_, lerp, lerp_, linalgVectorNorm, log, log_, log10, log10_, log1p, log1p_, log2, log2_, logSoftmax, logicalAnd, logicalAnd_, logicalNot, logicalNot_, logicalOr, logicalOr_, logsumexp, lt, lt_, maskedFill, maskedFill_, maskedSelect, matmul, max, maxPool2d, maximum, mean, median, min, minimum, mm, movedim, mseLoss, mul, mul_, narrow, ne, ne_, neg, neg_, nllLoss, nonzero, norm, normal_, oneHot, permute, pixelShuffle, pow, pow_, prod, reciprocal, reciprocal_, reflectionPad2d, relu, relu_, remainder, remainder_, repeat, replicationPad1d, replicationPad2d, requiresGrad_, reshape, roll, round, round_, rsqrt, rsqrt_, scatter, scatter_, scatterAdd, scatterAdd_, select, sigmoid, sigmoid_, sign, sign_, silu, silu_, sin, sin_, sinh, sinh_, slice, softmax, softplus, sort, split, sqrt, sqrt_, square, square_, squeeze, squeeze_, std, sub, sub_, sum, t, t_, tan, tan_, tanh, tanh_, tile, topk, transpose, transpose_, tril, tril_, triu, triu_, trunc, trunc_, typeAs, unbind, unfold, uniform_, unsqueeze, unsqueeze_, upsampleBicubic2d, upsampleBilinear2d, upsampleNearest2d, view, viewAs, zero_ })
+defineMethods({ abs, abs_, acos, acos_, adaptiveAvgPool1d, adaptiveAvgPool2d, adaptiveAvgPool3d, adaptiveMaxPool1d, adaptiveMaxPool2d, adaptiveMaxPool3d, add, add_, addcdiv, addcdiv_, addcmul, addcmul_, addmm, addmm_, all, alphaDropout_, amax, amin, any, argmax, argmin, argsort, asin, asin_, atan, atan_, atan2, atan2_, avgPool1d, avgPool2d, avgPool3d, baddbmm, baddbmm_, bernoulli, bernoulli_, binaryCrossEntropy, binaryCrossEntropyWithLogits, bmm, ceil, ceil_, celu, celu_, channelShuffle, chunk, clamp, clamp_, clampMax, clampMax_, clampMin, clampMin_, clone, col2im, constantPadNd, contiguous, copy_, cos, cos_, cosh, cosh_, crossEntropyLoss, cumprod, cumprod_, cumsum, cumsum_, detach, detach_, diagonal, div, div_, dropout_, elu, elu_, eq, eq_, erf, erf_, erfinv, erfinv_, exp, exp_, expand, expandAs, expm1, expm1_, featureDropout_, fill_, flatten, flip, floor, floor_, fmod, fmod_, frac, frac_, gather, ge, ge_, gelu, gelu_, glu, gt, gt_, hardshrink, hardsigmoid, hardsigmoid_, hardswish, hardswish_, hardtanh, hardtanh_, hingeEmbeddingLoss, huberLoss, hypot, hypot_, im2col, indexAdd, indexAdd_, indexCopy, indexCopy_, indexFill, indexFill_, indexSelect, isfinite, isinf, isnan, klDiv, l1Loss, le, le_, leakyRelu, leakyRelu_, lerp, lerp_, linalgVectorNorm, log, log_, log10, log10_, log1p, log1p_, log2, log2_, logSigmoid, logSoftmax, logicalAnd, logicalAnd_, logicalNot, logicalNot_, logicalOr, logicalOr_, logsumexp, lt, lt_, maskedFill, maskedFill_, maskedSelect, matmul, max, maxPool1d, maxPool2d, maxPool3d, maximum, mean, median, min, minimum, mish, mish_, mm, movedim, mseLoss, mul, mul_, multiMarginLoss, multilabelMarginLoss, narrow, ne, ne_, neg, neg_, nllLoss, nllLossNd, nonzero, norm, normal_, oneHot, pad, permute, pixelShuffle, pixelUnshuffle, pow, pow_, prelu, prod, reciprocal, reciprocal_, reflectionPad2d, relu, relu_, relu6, relu6_, remainder, remainder_, repeat, replicationPad1d, replicationPad2d, requiresGrad_, reshape, roll, round, round_, rrelu, rrelu_, rsqrt, rsqrt_, scatter, scatter_, scatterAdd, scatterAdd_, select, selu, selu_, sigmoid, sigmoid_, sign, sign_, silu, silu_, sin, sin_, sinh, sinh_, slice, smoothL1Loss, softMarginLoss, softmax, softplus, softshrink, sort, split, sqrt, sqrt_, square, square_, squeeze, squeeze_, std, sub, sub_, sum, t, t_, tan, tan_, tanh, tanh_, threshold, threshold_, tile, topk, transpose, transpose_, tril, tril_, triu, triu_, trunc, trunc_, typeAs, unbind, unflatten, unfold, uniform_, unsqueeze, unsqueeze_, upsampleBicubic2d, upsampleBilinear2d, upsampleLinear1d, upsampleNearest1d, upsampleNearest2d, upsampleNearest3d, upsampleTrilinear3d, view, viewAs, zero_ })

@@ -1,23 +1,6 @@
-/** Layers as functions, for what has no parameters of its own or takes them as arguments (`torch.nn.functional`). */
-
-import type { Tensor } from '../torch/index.js'
-import * as torch from '../torch/index.js'
-
-export {
-  conv1d,
-  conv2d,
-  dropout,
-  groupNorm,
-  linear,
-  scaledDotProductAttention,
-  silu,
-  tanh,
-} from '../torch/index.js'
-
-/** Repeats every pixel scale x scale times. x: [B, C, H, W] -> [B, C, sH, sW]. */
-export function upsampleNearest(x: Tensor, scale = 2): Tensor {
-  return torch.upsampleNearest2d(x, null, { scaleFactors: [scale, scale] })
-}
+/** Multi-head self-attention on the fused kernels. */
+import type { Tensor } from '../../torch/index.js'
+import * as torch from '../../torch/index.js'
 
 /** How the rows of a joint query-key-value projection are ordered: see `selfAttention`. */
 export type HeadOrder = 'new' | 'legacy'

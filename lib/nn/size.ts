@@ -1,0 +1,19 @@
+/** Sizes per spatial dimension: one number stands for all of them, as in PyTorch's layers. */
+
+/** A number for every dimension, or one number for all. */
+export type Size = number | readonly number[]
+
+/** `size` as `count` whole numbers of at least `least`. */
+export function sizes(
+  size: Size,
+  count: number,
+  { what, least = 0 }: { what: string; least?: number },
+): number[] {
+  const all = typeof size === 'number' ? new Array<number>(count).fill(size) : [...size]
+  if (all.length !== count || all.some((value) => !Number.isInteger(value) || value < least)) {
+    throw new RangeError(
+      `${what} wants ${count === 1 ? 'one whole number' : `one whole number or ${count} of them`}, ${least} or more, not ${JSON.stringify(size)}.`,
+    )
+  }
+  return all
+}
