@@ -12,7 +12,7 @@ interface EvaluateCommandOptions extends ScoringOptions {
 
 /** Tables that are always made; the rest are the parts of the evaluation. */
 const mainTables = ['summary', 'landmarks']
-const defaultTables = [...mainTables, 'truths']
+const defaultTables = [...mainTables, 'truths', 'clinical']
 
 /** The result as other programs read it: the evaluation result, the summaries of its references, and every part under its key. */
 function jsonResult({ scores: { result, references }, parts }: Comparison): object {

@@ -6,6 +6,7 @@ import type { AnnotationSource } from '../data/annotations/source.js'
 import { LandmarkDiffusionError } from '../errors.js'
 import type {
   Annotations,
+  ClinicalMode,
   Convention,
   EvaluateOptions,
   Evidence,
@@ -26,6 +27,7 @@ export interface ScoringOptions {
   exclude?: string[]
   pixelSize?: [number, number]
   landmarks?: string
+  clinical: ClinicalMode
 }
 
 /** Option reader: one number, or two for x and y, in mm. */
@@ -73,6 +75,14 @@ export function addScoringOptions(command: Command): Command {
     .option(
       '--landmarks <file>',
       'landmark file: names, aliases and order of the landmarks, for files that do not say them',
+    )
+    .addOption(
+      new Option(
+        '--clinical <mode>',
+        "clinical measures: corrected, or official: the ISBI 2015 organisers' scripts with their quirks",
+      )
+        .choices(['corrected', 'official'])
+        .default('corrected'),
     )
 }
 
@@ -232,7 +242,7 @@ export async function compare(
     junior && senior ? evaluation.annotatorReference(evaluate, junior, senior) : null,
   ].filter((row) => row !== null)
   const errors = evaluation.radialErrors(evaluate)
-  const evidence: Evidence = { ...evaluate, errors, truths }
+  const evidence: Evidence = { ...evaluate, errors, truths, clinicalMode: options.clinical }
   return {
     predictions,
     landmarkSet,

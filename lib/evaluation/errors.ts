@@ -83,7 +83,7 @@ function scoredPairs(pairing: Pairing): LandmarkMatch['common'] {
 }
 
 /** mm per pixel of an image on each axis. @throws ERR_DATA when nothing says it, or when two sources disagree */
-function scaleOf(image: PredictedImage, { pixelSize, pixelSizes }: Pairing) {
+export function scaleOf(image: PredictedImage, { pixelSize, pixelSizes }: Pairing) {
   const annotated = pixelSizes?.get(image.id)
   const predicted = image.pixelSize
   if (predicted && annotated && predicted.some((size, axis) => differs(size, annotated[axis] ?? 0)))

@@ -1,6 +1,30 @@
 /** Scoring of predicted landmarks: `landmark-diffusion/evaluation`. Needs no model and no libtorch. */
 
 export {
+  type Agreement,
+  angle,
+  type ClassResult,
+  type ClinicalMode,
+  type ClinicalOptions,
+  type ClinicalResult,
+  type Confusion,
+  cephalometricMeasures,
+  clinicalModes,
+  type Direction,
+  distance,
+  evaluateClinical,
+  isbiHumanRates,
+  type Measure,
+  type MeasureClass,
+  type MeasuredImage,
+  type MeasureResult,
+  rangeClasses,
+  type SampledMeasure,
+  type SampledResult,
+  signedAngle,
+} from './clinical/index.js'
+export { type ClinicalComparison, compareClinical } from './clinical/part.js'
+export {
   type Annotations,
   combinedTruths,
   type OffsetTable,

@@ -111,6 +111,21 @@ describe('landmark-diffusion evaluate', () => {
     expect(doctors.mre.mean).toBeCloseTo(1, 9)
   })
 
+  it('prints the clinical measures beside the doctors, and gives them as JSON', async () => {
+    const { out } = await evaluate('p.json', '--tables', 'clinical')
+    expect(out).toMatch(/^Clinical measures, corrected$/m)
+    expect(out).toMatch(/^success rate, % +ANB +SNB +SNA +ODI +APDI +FHI +FHA +MW +mean$/m)
+    expect(out).toMatch(/^junior against senior +(\d+\.\d +){8}\d+\.\d$/m)
+    const { out: json } = await evaluate('p.json', '--clinical', 'official', '--json')
+    const { clinical } = JSON.parse(json)
+    expect(clinical).toMatchObject({ mode: 'official', images: 2 })
+    expect(clinical.human).toMatchObject({ name: 'junior against senior', images: 2 })
+    // Both sides are the same figure moved: U1 is (2, 1) px farther than L1, in mm 0.2236.
+    const [image] = clinical.measures[7].perImage
+    expect(image.predicted).toBeCloseTo(Math.hypot(0.2, 0.1), 9)
+    expect(image.truth).toBeCloseTo(Math.hypot(0.2, 0.1), 9)
+  })
+
   it('prints only JSON on standard output when asked to', async () => {
     const { out } = await evaluate('p.json', '--json')
     expect(JSON.parse(out)).toMatchObject({ split: 'all', images: 2 })

@@ -1,5 +1,6 @@
 /** All parts of an evaluation, in the order in which they are printed. A new part is a file and a line here. */
 
+import { clinicalPart } from '../clinical/part.js'
 import { annotatorsPart } from './annotators.js'
 import { biasPart } from './bias.js'
 import { distributionPart } from './distribution.js'
@@ -9,6 +10,7 @@ import { worstPart } from './worst.js'
 
 export const parts: readonly Part[] = [
   truthsPart,
+  clinicalPart,
   annotatorsPart,
   distributionPart,
   biasPart,

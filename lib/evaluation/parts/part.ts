@@ -1,5 +1,6 @@
 /** What an evaluation tells beyond its main figures comes in parts: each is a key of the JSON result and a table for a terminal. */
 
+import type { ClinicalMode } from '../clinical/index.js'
 import type { Annotations } from '../errors.js'
 import type { EvaluateOptions } from '../evaluate.js'
 import type { ErrorTable } from '../metrics.js'
@@ -10,6 +11,8 @@ export interface Evidence extends EvaluateOptions {
   readonly errors: ErrorTable
   /** Every truth that the annotations know by name (mean, senior, junior, challenge), to be set side by side. */
   readonly truths?: ReadonlyMap<string, Annotations>
+  /** How the clinical measures are read and their rates averaged; 'corrected' by default. */
+  readonly clinicalMode?: ClinicalMode
 }
 
 export interface PartResult {

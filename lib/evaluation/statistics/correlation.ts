@@ -1,9 +1,10 @@
 /** Correlation of two series: Pearson's of the values, Spearman's of their ranks. */
 
-import { mean, ranks } from './descriptive.js'
+import { isConstant, mean, ranks } from './descriptive.js'
 
 /** Pearson's r in [-1, 1]; NaN for fewer than two pairs or a constant series. */
 export function pearson(x: readonly number[], y: readonly number[]): number {
+  if (isConstant(x) || isConstant(y)) return Number.NaN
   const [centreX, centreY] = [mean(x), mean(y)]
   let xx = 0
   let yy = 0
@@ -15,7 +16,7 @@ export function pearson(x: readonly number[], y: readonly number[]): number {
     yy += dy * dy
     xy += dx * dy
   }
-  return xx === 0 || yy === 0 ? Number.NaN : xy / Math.sqrt(xx * yy)
+  return xy / Math.sqrt(xx * yy)
 }
 
 /** Spearman's rho in [-1, 1], equal values sharing their mean rank; NaN for fewer than two pairs or a constant series. */

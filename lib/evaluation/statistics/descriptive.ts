@@ -23,6 +23,11 @@ export function sampleSd(values: readonly number[]): number {
   return n < 2 ? Number.NaN : populationSd(values) * Math.sqrt(n / (n - 1))
 }
 
+/** Whether all values are the same. Sums of squares cannot tell: the mean of equal values may differ from them in its last bit. */
+export function isConstant(values: readonly number[]): boolean {
+  return values.every((value) => value === values[0])
+}
+
 /** Quantile by linear interpolation between order statistics (R's type 7, NumPy's default). `sorted` ascends; NaN for no value, and for q outside [0, 1]. */
 export function quantile(sorted: ArrayLike<number>, q: number): number {
   if (sorted.length === 0 || !(q >= 0 && q <= 1)) return Number.NaN

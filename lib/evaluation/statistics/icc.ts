@@ -3,7 +3,7 @@
  * with the F-based intervals of McGraw and Wong (Psychol. Methods 1996, 1:30-46).
  */
 
-import { mean } from './descriptive.js'
+import { isConstant, mean } from './descriptive.js'
 import { fisherF } from './distributions.js'
 
 export interface Icc {
@@ -39,7 +39,7 @@ export function intraclassCorrelation(ratings: readonly (readonly number[])[]): 
 
   const consistency = (targets - rest) / (targets + (k - 1) * rest)
   const agreement = (targets - rest) / (targets + (k - 1) * rest + (k * (raters - rest)) / n)
-  if (!(n >= 2 && targets > 0)) {
+  if (n < 2 || isConstant(ratings.flat())) {
     const none: Icc = { value: Number.NaN, ci95: [Number.NaN, Number.NaN] }
     return { icc21: none, icc31: none }
   }

@@ -1,6 +1,6 @@
 /** Least-squares line of y on x. */
 
-import { mean } from './descriptive.js'
+import { isConstant, mean } from './descriptive.js'
 import { studentT } from './distributions.js'
 
 export interface RegressionLine {
@@ -21,7 +21,7 @@ export function linearRegression(x: readonly number[], y: readonly number[]): Re
     xx += (value - centreX) ** 2
     xy += (value - centreX) * ((y[i] as number) - centreY)
   }
-  if (n < 3 || xx === 0) {
+  if (n < 3 || isConstant(x)) {
     const none = Number.NaN
     return { slope: none, intercept: none, slopeCi95: [none, none], p: none }
   }

@@ -145,7 +145,9 @@ describe('statistics of what says nothing', () => {
   it('are NaN', () => {
     expect(wilcoxonSignedRank([0, 0, 0]).p).toBeNaN()
     expect(rocAuc([1, 2], [true, true])).toBeNaN()
-    expect(pearson([1, 1, 1], [1, 2, 3])).toBeNaN()
+    // The mean of three times 0.1 is not 0.1.
+    expect(pearson([0.1, 0.1, 0.1], [1, 2, 3])).toBeNaN()
+    expect(linearRegression([0.1, 0.1, 0.1], [1, 2, 3]).slope).toBeNaN()
     expect(
       cohenKappa([
         [5, 0],
