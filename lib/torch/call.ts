@@ -293,8 +293,9 @@ function miss(
   }
   const site = createSite(op, args)
   op.leaves.push(site)
-  const unknown: Leaf = { site, results: undefined, changes: null }
-  if (op.dynamic || op.inferred) {
+  const dynamic = dependsOnData(op, args)
+  const unknown: Leaf = { site, results: undefined, changes: null, dynamic }
+  if (dynamic || op.inferred) {
     node.leaf = unknown
     return ask(op, args, unknown, mode, inputs, values)
   }
@@ -302,8 +303,21 @@ function miss(
   const outcome = native.runSync()
   const changes = applyWritten(args, outcome)
   const memoized = outcome.results.every((result) => result.value === undefined)
-  node.leaf = memoized ? { site, results: outcome.results.map(signaturesOf), changes } : unknown
+  if (memoized) {
+    const results = outcome.results.map(signaturesOf)
+    node.leaf = { site, results, changes, dynamic }
+  } else {
+    node.leaf = unknown
+  }
   return settle(op, args, outcome)
+}
+
+/** Indexing depends on values where a mask is among the indices; positions give a known shape. */
+function dependsOnData(op: Operator, args: readonly unknown[]): boolean {
+  if (!op.dynamic || !/^aten::(_unsafe_)?index\.Tensor/.test(op.name)) return op.dynamic
+  const isMask = (index: unknown) =>
+    index instanceof Tensor && (index.dtype === 'bool' || index.dtype === 'uint8')
+  return (args[1] as readonly unknown[]).some(isMask)
 }
 
 function signaturesOf(result: NativeOutcome['results'][number]) {
@@ -322,7 +336,7 @@ function ask(
 ): unknown {
   const { native, words } = addon()
   writeHead(words, leaf.site, mode, traceId(), inputs, values, 0)
-  if (op.dynamic) return native.runAsync().then((outcome) => settle(op, args, outcome))
+  if (leaf.dynamic) return native.runAsync().then((outcome) => settle(op, args, outcome))
   if (op.inferred) {
     const infos = inferResults(op, args, inputs)
     if (infos !== undefined) return queue(op, args, leaf.site, infos, null, mode, inputs, values)

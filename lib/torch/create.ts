@@ -1,11 +1,10 @@
-/** Making tensors: from values, and by the factories of PyTorch. */
+/** Making tensors from values. PyTorch's factories (zeros, randn, ...) are in generated/. */
 import { LandmarkDiffusionError } from '../errors.js'
 import { addon } from './addon.js'
-import { call, type Named } from './call.js'
+import { call } from './call.js'
+import { to } from './conversion.js'
 import { type DType, dtypeNumber, dtypeOf, type TypedArray } from './dtype.js'
 import { takeId } from './handles.js'
-import type { Generator } from './random.js'
-import type { Scalar } from './scalar.js'
 import { contiguousStrides, intern } from './signature.js'
 import { Tensor } from './tensor.js'
 
@@ -13,10 +12,6 @@ export interface TensorOptions {
   dtype?: DType
   device?: string
   requiresGrad?: boolean
-}
-
-export interface RandomOptions extends TensorOptions {
-  generator?: Generator
 }
 
 export type Values = number | bigint | boolean | readonly Values[]
@@ -177,120 +172,6 @@ export function fromBuffer(
   return requiresGrad ? (call('aten::requires_grad_', [moved]) as Tensor) : moved
 }
 
-/** The tensor in another dtype or on another device; itself where nothing changes. */
-export function to(
-  source: Tensor,
-  target: DType | string | { dtype?: DType; device?: string },
-): Tensor {
-  const wanted = typeof target === 'string' ? fromText(target) : target
-  const { dtype = source.dtype, device = source.device } = wanted
-  if (dtype === source.dtype && device === source.device) return source
-  return call('aten::to.device', [source, device, dtype]) as Tensor
-}
-
-function fromText(target: string): { dtype?: DType; device?: string } {
-  return /^(cpu|cuda|meta)(:\d+)?$/.test(target) ? { device: target } : { dtype: target as DType }
-}
-
-function factory(name: string, args: readonly unknown[], options: RandomOptions = {}): Tensor {
-  const { requiresGrad, ...named } = options
-  const made = call(name, args, named as Named) as Tensor
-  return requiresGrad ? (call('aten::requires_grad_', [made]) as Tensor) : made
-}
-
-/** Factories with a generator are overloads of their own. */
-function random(name: string, args: readonly unknown[], options: RandomOptions = {}): Tensor {
-  const { generator, ...rest } = options
-  if (generator === undefined) return factory(name, args, rest)
-  const [base, overload] = name.split('.') as [string, string | undefined]
-  const seeded = overload === undefined ? `${base}.generator` : `${base}.${overload}_generator`
-  return factory(seeded, args, options)
-}
-
-type Shape = readonly number[]
-
-export function zeros(shape: Shape, options?: TensorOptions): Tensor {
-  return factory('aten::zeros', [shape], options)
-}
-
-export function ones(shape: Shape, options?: TensorOptions): Tensor {
-  return factory('aten::ones', [shape], options)
-}
-
-/** Memory as it comes: any values. */
-export function empty(shape: Shape, options?: TensorOptions): Tensor {
-  return factory('aten::empty.memory_format', [shape], options)
-}
-
-export function full(shape: Shape, value: Scalar, options?: TensorOptions): Tensor {
-  return factory('aten::full', [shape, value], options)
-}
-
-/** `arange(end)`, `arange(start, end)` or `arange(start, end, step)`; int64 for whole numbers. */
-export function arange(...args: [...number[], TensorOptions] | number[]): Tensor {
-  const last = args.at(-1)
-  const options = typeof last === 'object' ? last : {}
-  const numbers = args.filter((value) => typeof value === 'number')
-  const overload = ['', '', '.start', '.start_step'][numbers.length] ?? '.start_step'
-  return factory(`aten::arange${overload}`, numbers, options)
-}
-
-export function linspace(
-  start: number,
-  end: number,
-  steps: number,
-  options?: TensorOptions,
-): Tensor {
-  return factory('aten::linspace', [start, end, steps], options)
-}
-
-/** Identity matrix. */
-export function eye(n: number, options?: TensorOptions): Tensor {
-  return factory('aten::eye', [n], options)
-}
-
-/** Standard normal numbers. */
-export function randn(shape: Shape, options?: RandomOptions): Tensor {
-  return random('aten::randn', [shape], options)
-}
-
-/** Uniform numbers in [0, 1). */
-export function rand(shape: Shape, options?: RandomOptions): Tensor {
-  return random('aten::rand', [shape], options)
-}
-
-/** Uniform integers in [low, high), int64. */
-export function randint(low: number, high: number, shape: Shape, options?: RandomOptions): Tensor {
-  return random('aten::randint.low', [low, high, shape], options)
-}
-
-export function randperm(n: number, options?: RandomOptions): Tensor {
-  return random('aten::randperm', [n], options)
-}
-
-export function zerosLike(source: Tensor, options?: TensorOptions): Tensor {
-  return factory('aten::zeros_like', [source], options)
-}
-
-export function onesLike(source: Tensor, options?: TensorOptions): Tensor {
-  return factory('aten::ones_like', [source], options)
-}
-
-export function emptyLike(source: Tensor, options?: TensorOptions): Tensor {
-  return factory('aten::empty_like', [source], options)
-}
-
-export function fullLike(source: Tensor, value: Scalar, options?: TensorOptions): Tensor {
-  return factory('aten::full_like', [source, value], options)
-}
-
-/** Standard normal numbers of the source's shape; with a generator as `randn`. */
-export function randnLike(source: Tensor, options: RandomOptions = {}): Tensor {
-  if (options.generator === undefined) return factory('aten::randn_like', [source], options)
-  const { dtype = source.dtype, device = source.device, ...rest } = options
-  return randn(source.shape, { dtype, device, ...rest })
-}
-
 /** A device by its name; checks it. */
 export function device(name: string): string {
   if (!/^(cpu|cuda|meta)(:\d+)?$/.test(name)) {
@@ -300,15 +181,4 @@ export function device(name: string): string {
     )
   }
   return name
-}
-
-declare module './tensor.js' {
-  interface Tensor {
-    /** This tensor in another dtype or on another device; itself where nothing changes. */
-    to(target: DType | string | { dtype?: DType; device?: string }): Tensor
-  }
-}
-
-Tensor.prototype.to = function (this: Tensor, target) {
-  return to(this, target)
 }

@@ -10,6 +10,9 @@
  * console.log(await loss.item(), (await w.grad!.data())[0])
  * ```
  */
+// For the methods that it gives to Tensor.
+import './indexing.js'
+
 export { TensorDisposedError } from '../errors.js'
 export { type GradOptions, grad } from './autograd.js'
 export { call } from './call.js'
@@ -21,9 +24,11 @@ export {
   noGrad,
   skippingUndefined,
 } from './context.js'
+export { to } from './conversion.js'
 export * from './create.js'
 export type { DType, TypedArray } from './dtype.js'
-export * from './generated/functions.js'
+export * from './generated/index.js'
+export type { Index, Slice } from './indexing.js'
 export { debugLeaks, type LiveTensor, liveTensors } from './leaks.js'
 export type { DeviceMemory } from './native.js'
 export { ops } from './operator.js'

@@ -30,6 +30,10 @@ export interface Argument {
   readonly optional: boolean
   readonly hasDefault: boolean
   readonly keywordOnly: boolean
+  /** `int[2]`: 2; a single number may then stand for the list. */
+  readonly size: number | null
+  /** The operator writes into it (in place, out=). */
+  readonly written: boolean
 }
 
 /** One call site and what it gives for inputs of known signatures. */
@@ -39,6 +43,8 @@ export interface Leaf {
   readonly results: readonly (Signature | readonly Signature[] | null)[] | undefined
   /** Arguments that change their signature, as t_() and an out= that grows; null where none does. */
   readonly changes: readonly Change[] | null
+  /** The results come as a promise. */
+  readonly dynamic: boolean
 }
 
 /** What an op makes of a tensor that it writes to: the argument, or an element of a list. */
@@ -125,6 +131,8 @@ export function operator(name: string): Operator {
     optional: argument.type.endsWith('?'),
     hasDefault: argument.hasDefault,
     keywordOnly: argument.keywordOnly,
+    size: argument.size,
+    written: argument.written,
   }))
   const byName = new Map(list.map((argument, index) => [argument.name, index]))
   schema.arguments.forEach((argument, index) => {

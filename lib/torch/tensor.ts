@@ -11,6 +11,7 @@ import {
   dtypeName,
   halfToNumber,
   isComplex,
+  isFloatingPoint,
   type TypedArray,
   typedArray,
 } from './dtype.js'
@@ -19,7 +20,7 @@ import { unwatch, watch, watchingLeaks } from './leaks.js'
 import type { NativeValue } from './native.js'
 import type { Complex } from './scalar.js'
 import type { Signature } from './signature.js'
-import { intern } from './signature.js'
+import { contiguousStrides, intern } from './signature.js'
 import { traceId } from './trace.js'
 
 export type Element = number | bigint | boolean | Complex
@@ -49,7 +50,7 @@ export interface BackwardOptions {
   inputs?: readonly Tensor[]
 }
 
-// The operators as methods come from generated/functions.ts, which extends this class.
+// The operators as methods come from generated/, which extends this class.
 export class Tensor {
   #id: number
   /** Pass count when the gradient was last known to be absent. */
@@ -108,9 +109,55 @@ export class Tensor {
     return this.signature.shape.reduce((product, length) => product * length, 1)
   }
 
-  /** Elements to step over for the next index, per dimension. */
-  stride(): readonly number[] {
-    return this.signature.strides
+  /** Number of dimensions. */
+  dim(): number {
+    return this.signature.shape.length
+  }
+
+  /** The shape, or the length of one dimension, which counts from the end where it is negative. */
+  size(): readonly number[]
+  size(dim: number): number
+  size(dim?: number): readonly number[] | number {
+    return dim === undefined ? this.shape : this.#entry(this.shape, dim)
+  }
+
+  /** Elements to step over for the next index: per dimension, or of one dimension. */
+  stride(): readonly number[]
+  stride(dim: number): number
+  stride(dim?: number): readonly number[] | number {
+    const { strides } = this.signature
+    return dim === undefined ? strides : this.#entry(strides, dim)
+  }
+
+  #entry(list: readonly number[], dim: number): number {
+    const entry = list[dim < 0 ? dim + list.length : dim]
+    if (entry === undefined) {
+      throw new LandmarkDiffusionError(
+        'ERR_OP',
+        `dimension ${String(dim)} of a tensor of shape [${this.shape.join(', ')}] does not exist`,
+      )
+    }
+    return entry
+  }
+
+  isFloatingPoint(): boolean {
+    return isFloatingPoint(this.dtype)
+  }
+
+  isComplex(): boolean {
+    return isComplex(this.dtype)
+  }
+
+  /** Whether the values lie in memory in row-major order, or with the channels last. */
+  isContiguous(options: { memoryFormat?: 'contiguous_format' | 'channels_last' } = {}): boolean {
+    const { shape, strides } = this.signature
+    const channelsLast = options.memoryFormat === 'channels_last'
+    if (strides.length !== shape.length || (channelsLast && shape.length !== 4)) return false
+    const order = channelsLast ? [0, 2, 3, 1] : shape.map((_, dim) => dim)
+    const wanted = contiguousStrides(order.map((dim) => shape[dim] as number))
+    return (
+      this.numel === 0 || order.every((dim, i) => shape[dim] === 1 || strides[dim] === wanted[i])
+    )
   }
 
   get disposed(): boolean {

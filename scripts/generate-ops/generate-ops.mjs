@@ -1,170 +1,151 @@
-// Writes lib/torch/generated/functions.ts from the schemas of the linked libtorch: one typed function for
-// each name in functions.json, with its overloads, and the methods of Tensor.
-//   node scripts/generate-ops/generate-ops.mjs          writes the file
-//   node scripts/generate-ops/generate-ops.mjs --check  fails where it is not up to date
-import { spawnSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+// Writes lib/torch/generated/ from the schemas of the linked libtorch: a typed function for each public operator,
+// with its overloads, and the methods of Tensor.
+//   node scripts/generate-ops/generate-ops.mjs          writes the files
+//   node scripts/generate-ops/generate-ops.mjs --check  fails where they are not up to date
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { isFactory, libtorchVersion, methodNames, operators, root } from './schemas.mjs'
+import { camelCase, parameters, reserved, resultType } from './types.mjs'
 
-const here = dirname(fileURLToPath(import.meta.url))
-const root = join(here, '..', '..')
-const target = join(root, 'lib/torch/generated/functions.ts')
-const require = createRequire(import.meta.url)
-const native = require('node-gyp-build')(root)
-native.start((...failure) => new Error(failure.join(' ')))
+// PyTorch's namespaces have a file each; the rest, `torch.*`, is cut by the first letter, so that a name is found
+// without a search and no file is longer than an editor likes.
+const namespaces = ['fft', 'linalg', 'special']
+const letters = ['a', 'b', 'c', 'd-e', 'f-g', 'h-k', 'l', 'm', 'n-p', 'q-r', 's', 't-z']
 
-const camel = (name) =>
-  name.replace(/(?<=[a-z0-9])_+([a-z0-9])/g, (_, letter) => letter.toUpperCase())
-
-const types = {
-  Tensor: 'Tensor',
-  'Tensor[]': 'readonly Tensor[]',
-  'Tensor?[]': 'readonly (Tensor | null)[]',
-  Scalar: 'Scalar',
-  'Scalar[]': 'readonly Scalar[]',
-  float: 'number',
-  'float[]': 'readonly number[]',
-  bool: 'boolean',
-  'bool[]': 'readonly boolean[]',
-  str: 'string',
-  ScalarType: 'DType',
-  Device: 'string',
-  Layout: 'Layout',
-  MemoryFormat: 'MemoryFormat',
-  Generator: 'Generator',
+function fileOf(base) {
+  const namespace = namespaces.find((prefix) => base.startsWith(`${prefix}_`))
+  if (namespace !== undefined) return namespace
+  return letters.find((range) => range.at(0) <= base[0] && base[0] <= range.at(-1))
 }
 
-function argumentType({ type, size }) {
-  const plain = type.replace(/\?$/, '')
-  let text = types[plain]
-  if (/^(SymInt|int)$/.test(plain)) text = 'number'
-  if (/^(SymInt|int)\[\]$/.test(plain)) {
-    text = size === null ? 'readonly number[]' : 'number | readonly number[]'
-  }
-  if (text === undefined) return undefined
-  return type.endsWith('?') ? `${text} | null` : text
-}
-
-function returnType({ returns, dynamic }) {
-  const one = ({ type }) => {
-    if (type === 'Tensor') return 'Tensor'
-    if (type === 'Tensor[]') return 'Tensor[]'
-    return type === 'bool' ? 'boolean' : 'number'
-  }
-  const all = returns.map(one)
-  const text = all.length === 1 ? all[0] : all.length === 0 ? 'null' : `[${all.join(', ')}]`
-  return dynamic ? `Promise<${text}>` : text
-}
-
-const names = native.operators()
-
-function overloads(name) {
-  const found = names.filter((op) => op === `aten::${name}` || op.startsWith(`aten::${name}.`))
-  return (
-    found
-      .filter((op) => !/\.(\w*_)?out$|imname|names|_str$|NumberType/.test(op))
-      .map((op) => native.schema(op))
-      .filter((schema) =>
-        schema.arguments.every((argument) => argumentType(argument) !== undefined),
-      )
-      // A tensor is no scalar: trying the overloads with tensors first finds the right one.
-      .sort((a, b) => rank(a) - rank(b))
+/** `add`'s overloads as bind() reads them: `Tensor>out Scalar>Scalar_out`; the nameless one is `.`. */
+function overloadList(overloads) {
+  const overload = ({ name }) => name.split('.')[1] ?? '.'
+  const list = overloads.map(({ schema, out }) =>
+    out === undefined ? overload(schema) : `${overload(schema)}>${overload(out)}`,
   )
+  return list.join(' ')
 }
 
-const rank = (schema) =>
-  schema.arguments.reduce((sum, { type }) => sum + (type.startsWith('Scalar') ? 1 : 0), 0)
+const local = (name) => (reserved.has(name) ? `${name}_` : name)
+const withoutNamespace = (text) => text.replace(/^aten::/, '')
+const methods = methodNames()
 
-/** `required..., ...rest: Tail<[optional...], { by name }>` */
-function parameters(schema, skip) {
-  const list = schema.arguments.slice(skip)
-  const mayMiss = (argument) => argument.hasDefault || argument.type.endsWith('?')
-  // An optional type without a default may be left out too, unless a required argument follows it.
-  const lastRequired = list.findLastIndex((argument) => !mayMiss(argument) && !argument.keywordOnly)
-  const required = list.slice(0, lastRequired + 1)
-  const others = list.slice(lastRequired + 1)
-  const texts = required.map((argument) => `${camel(argument.name)}: ${argumentType(argument)}`)
-  if (others.length > 0) {
-    const tuple = others
-      .filter((argument) => !argument.keywordOnly)
-      .map((argument) => `${camel(argument.name)}: ${argumentType(argument)}`)
-    const object = others.map(
-      (argument) =>
-        `${camel(argument.name)}${mayMiss(argument) ? '?' : ''}: ${argumentType(argument)}`,
-    )
-    texts.push(`...rest: Tail<[${tuple.join(', ')}], { ${object.join('; ')} }>`)
+function functionText({ base, overloads }, namespace) {
+  const name = camelCase(namespace === undefined ? base : base.slice(namespace.length + 1))
+  const factory = overloads.some(({ schema }) => isFactory(schema))
+  const signatures = overloads.flatMap((overload) => [
+    `  /** \`${withoutNamespace(overload.schema.text)}\` */`,
+    `  (${parameters(overload, { skip: 0, factory })}): ${resultType(overload.schema)}`,
+  ])
+  const bound = `${factory ? 'bindFactory' : 'bind'}('${base}', '${overloadList(overloads)}')`
+  const lines = [`export const ${local(name)}: {`, ...signatures, `} = ${bound}`]
+  if (reserved.has(name)) {
+    lines[0] = `const ${local(name)}: {`
+    lines.push(`export { ${local(name)} as ${name} }`)
   }
-  return texts.join(', ')
+  return lines.join('\n')
 }
 
-const wanted = JSON.parse(readFileSync(join(here, 'functions.json'), 'utf8'))
-const functions = []
-const methods = []
-const installed = []
-for (const base of wanted) {
-  for (const name of base.endsWith('_') ? [base] : [base, `${base}_`]) {
-    const all = overloads(name)
-    if (all.length === 0) {
-      if (name === base) throw new Error(`no operator aten::${name}`)
-      continue
-    }
-    const signatures = all.map((schema) => `(${parameters(schema, 0)}): ${returnType(schema)}`)
-    functions.push(
-      `/** \`${all[0].text}\` */`,
-      `export const ${camel(name)} = bind<{ ${signatures.join('; ')} }>(${all.map((schema) => `'${schema.name}'`).join(', ')})`,
-    )
-    const onSelf = all.filter(
-      ({ arguments: [first] }) => first?.name === 'self' && first.type === 'Tensor',
-    )
-    if (onSelf.length > 0) {
-      installed.push(camel(name))
-      for (const schema of onSelf) {
-        methods.push(`${camel(name)}(${parameters(schema, 1)}): ${returnType(schema)}`)
-      }
-    }
+const onSelf = ({ schema }) =>
+  schema.arguments[0]?.name === 'self' && schema.arguments[0].type === 'Tensor'
+
+function methodText({ base, overloads }) {
+  return overloads
+    .filter(onSelf)
+    .flatMap((overload) => [
+      `    /** \`${withoutNamespace(overload.schema.text)}\` */`,
+      `    ${camelCase(base)}(${parameters(overload, { skip: 1, factory: isFactory(overload.schema) })}): ${resultType(overload.schema)}`,
+    ])
+}
+
+function fileText(name, list) {
+  const namespace = namespaces.includes(name) ? name : undefined
+  const functions = list.map((operator) => functionText(operator, namespace))
+  const onTensor = list.filter(({ base, overloads }) => methods.has(base) && overloads.some(onSelf))
+  const installed = onTensor.map(
+    ({ base }) => `${camelCase(base)}${reserved.has(base) ? `: ${local(base)}` : ''}`,
+  )
+  const content = [
+    ...functions,
+    ...(onTensor.length === 0
+      ? []
+      : [
+          `declare module '../tensor.js' {\n  interface Tensor {\n${onTensor.flatMap(methodText).join('\n')}\n  }\n}`,
+          `defineMethods({ ${installed.join(', ')} })`,
+        ]),
+  ].join('\n')
+  return `${header(namespace === undefined ? `torch.${name}` : `torch.${name}.*`, namespace)}\n${imports(content)}\n\n${content}\n`
+}
+
+function header(what, namespace) {
+  const scope =
+    namespace === undefined
+      ? 'The operators of `torch.*` are in one file for each first letter or two'
+      : `PyTorch's namespace \`${what}\``
+  return `// Generated by scripts/generate-ops from the schemas of libtorch ${libtorchVersion}: do not edit.
+// ${scope}; each line of documentation is the operator's schema.`
+}
+
+/** The import lines of what the text mentions. */
+function imports(content) {
+  const sources = {
+    '../bind.js': ['bind', 'bindFactory', 'defineMethods'],
+    '../dtype.js': ['DType'],
+    '../parameters.js': [
+      'Layout',
+      'MemoryFormat',
+      'NumberOrNumbers',
+      'Numbers',
+      'Tail',
+      'Tensors',
+      'WithOptions',
+    ],
+    '../random.js': ['Generator'],
+    '../scalar.js': ['Scalar'],
+    '../tensor.js': ['Tensor'],
   }
-}
-
-const text = `// Generated by scripts/generate-ops from the schemas of libtorch ${native.versions().libtorch.split('.').slice(0, 2).join('.')}: do not edit.
-import { bind, defineMethods, type Tail } from '../bind.js'
-import type { DType } from '../dtype.js'
-import type { Generator } from '../random.js'
-import type { Scalar } from '../scalar.js'
-import type { Tensor } from '../tensor.js'
-
-export type Layout = 'strided' | 'sparse_coo' | 'sparse_csr' | 'sparse_csc' | 'sparse_bsr' | 'sparse_bsc'
-export type MemoryFormat = 'contiguous_format' | 'preserve_format' | 'channels_last' | 'channels_last_3d'
-
-${functions.join('\n')}
-
-declare module '../tensor.js' {
-  interface Tensor {
-    ${methods.join('\n    ')}
-  }
-}
-
-defineMethods({ ${installed.join(', ')} })
-`
-
-function format(source) {
-  const biome = join(root, 'node_modules/.bin/biome')
-  const run = spawnSync(biome, ['format', `--stdin-file-path=${target}`], {
-    input: source,
-    encoding: 'utf8',
-    cwd: root,
+  const lines = Object.entries(sources).flatMap(([file, names]) => {
+    const used = names.filter((name) => new RegExp(`[^.'\\w]${name}\\b(?!')`).test(code(content)))
+    const type = file === '../bind.js' ? '' : 'type '
+    return used.length === 0 ? [] : [`import ${type}{ ${used.join(', ')} } from '${file}'`]
   })
-  if (run.status !== 0) throw new Error(run.stderr)
-  return run.stdout
+  return lines.join('\n')
 }
 
-const formatted = format(text)
+const code = (content) => content.replace(/\/\*\*.*?\*\//g, '')
+
+function files() {
+  const groups = new Map([...letters, ...namespaces].map((name) => [name, []]))
+  for (const operator of operators()) groups.get(fileOf(operator.base)).push(operator)
+  const texts = new Map()
+  for (const [name, list] of groups) texts.set(`${name}.ts`, fileText(name, list))
+  const lines = [
+    `// Generated by scripts/generate-ops from the schemas of libtorch ${libtorchVersion}: do not edit.`,
+    '// All files of this folder as one: `torch.*`, with the namespaces.',
+    ...letters.map((name) => `export * from './${name}.js'`),
+    ...namespaces.map((name) => `export * as ${name} from './${name}.js'`),
+  ]
+  texts.set('index.ts', `${lines.join('\n')}\n`)
+  return texts
+}
+
+const folder = join(root, 'lib/torch/generated')
+const texts = files()
+const present = existsSync(folder) ? readdirSync(folder) : []
+const surplus = present.filter((name) => !texts.has(name))
 if (process.argv.includes('--check')) {
-  if (readFileSync(target, 'utf8') !== formatted) {
-    console.error('lib/torch/generated/functions.ts is not up to date: run `npm run generate-ops`')
+  const differs = ([name, text]) =>
+    !present.includes(name) || readFileSync(join(folder, name), 'utf8') !== text
+  const stale = [...surplus, ...[...texts].filter(differs).map(([name]) => name)]
+  if (stale.length > 0) {
+    console.error(
+      `lib/torch/generated is not up to date (${stale.join(', ')}): run \`npm run generate-ops\``,
+    )
     process.exit(1)
   }
 } else {
-  writeFileSync(target, formatted)
+  mkdirSync(folder, { recursive: true })
+  for (const name of surplus) rmSync(join(folder, name))
+  for (const [name, text] of texts) writeFileSync(join(folder, name), text)
 }

@@ -18,7 +18,7 @@ export function normalize(
   { p = 2, dim = 1, eps = 1e-12 }: NormalizeOptions = {},
 ): Tensor {
   return torch.scope(() =>
-    x.div(torch.linalgVectorNorm(x, p, [dim], { keepdim: true }).clampMin(eps).expandAs(x)),
+    x.div(torch.linalg.vectorNorm(x, p, [dim], { keepdim: true }).clampMin(eps).expandAs(x)),
   )
 }
 
