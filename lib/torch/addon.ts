@@ -95,6 +95,12 @@ function refuseOtherLibtorch(native: Native): void {
   }
 }
 
+/**
+ * Counts who wrote to the scratch memory. Reading an argument may run JavaScript of others (a getter, a proxy)
+ * that calls operators itself: a changed count tells a half-written op that its words are not its own any more.
+ */
+export const scratchUse = { count: 0 }
+
 /** Writes the head of an op into the memory shared with the addon; ids follow at `scratch.ids`. */
 export function writeHead(
   words: Uint32Array,

@@ -1,141 +1,130 @@
 /**
- * From the names in generated/ to functions and methods: overloads are resolved here, as PyTorch's argument
- * parser does it. Nothing is looked up before the first call, so that importing costs no libtorch.
+ * From the names in generated/ to functions and methods. The way of a known call is made for speed: arguments
+ * go from the caller's parameters through one array that is used again into the scratch memory. Any other call
+ * is copied first (plain.ts) and takes its time. Nothing is looked up before the first call, so that importing
+ * costs no libtorch.
  */
 import { LandmarkDiffusionError } from '../errors.js'
-import { call, invoke, type Named } from './call.js'
-import { Kind, type Operator, operator } from './operator.js'
+import { scratchUse } from './addon.js'
+import { again, call, invoke } from './call.js'
+import { currentFrame } from './context.js'
+import { walk } from './memo.js'
+import type { Operator } from './operator.js'
+import { type Overload, Overloads } from './overloads.js'
+import { plainArguments, plainOptions } from './plain.js'
 import { Generator } from './random.js'
 import { isComplexNumber, TypedScalar } from './scalar.js'
 import { Tensor } from './tensor.js'
 
-/** One overload, and its variant that writes into `out`. */
-interface Overload {
-  readonly op: Operator
-  readonly out: Operator | undefined
-}
+/** Positional arguments that go the short way. */
+const fastArguments = 8
+/** The arguments of the call at hand, by the schema's order. Longer than any schema. */
+const args: unknown[] = new Array(64).fill(undefined)
 
-/** A function's overloads in the order in which they are tried. */
-class Overloads {
-  #list: readonly Overload[] | undefined
-
-  constructor(
-    readonly base: string,
-    /** `Tensor>out Scalar>Scalar_out`: overload names, each with its out= variant; `.` is the nameless one. */
-    readonly names: string,
-  ) {}
-
-  get list(): readonly Overload[] {
-    this.#list ??= this.names.split(' ').map((pair) => {
-      const [plain, out] = pair.split('>') as [string, string | undefined]
-      return {
-        op: this.#operator(plain),
-        out: out === undefined ? undefined : this.#operator(out),
-      }
-    })
-    return this.#list
-  }
-
-  #operator(overload: string): Operator {
-    return operator(overload === '.' ? `aten::${this.base}` : `aten::${this.base}.${overload}`)
-  }
-}
-
-function isOptions(value: unknown): value is Named {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
-  if (value instanceof Tensor || value instanceof Generator || value instanceof TypedScalar) {
-    return false
-  }
-  return !isComplexNumber(value)
-}
-
-function isScalar(value: unknown): boolean {
+/** An object of named arguments; complex numbers are told apart later. */
+function isOptions(value: unknown): value is object {
   return (
-    typeof value === 'number' ||
-    typeof value === 'boolean' ||
-    typeof value === 'bigint' ||
-    value instanceof TypedScalar ||
-    isComplexNumber(value)
+    typeof value === 'object' &&
+    value !== null &&
+    !(value instanceof Tensor) &&
+    !Array.isArray(value) &&
+    !(value instanceof Generator) &&
+    !(value instanceof TypedScalar)
   )
 }
 
-/**
- * Whether a value may stand for the argument: enough to tell overloads apart. An optional argument without
- * a default must be written where `strict`, as PyTorch's parser wants it.
- */
-function fits(op: Operator, index: number, value: unknown, strict: boolean): boolean {
-  const argument = op.arguments[index]
-  if (argument === undefined) return false
-  if (value === undefined) return argument.hasDefault || (argument.optional && !strict)
-  if (value === null) return argument.optional
-  switch (argument.kind) {
-    case Kind.Tensor:
-      return value instanceof Tensor
-    case Kind.TensorList:
-    case Kind.OptionalTensorList:
-      return Array.isArray(value) && (value.length === 0 || value.some((e) => e instanceof Tensor))
-    case Kind.Scalar:
-      return isScalar(value)
-    case Kind.Float:
-      return typeof value === 'number' || value instanceof TypedScalar
-    case Kind.VaryingInt:
-      return Number.isInteger(value)
-    case Kind.Generator:
-      return value instanceof Generator
-    case Kind.DType:
-      return typeof value === 'string'
-    default:
-      return fitsConstant(argument, value)
+/** Calls with the first `given` of the parameters. */
+function enter(
+  overloads: Overloads,
+  given: number,
+  a: unknown,
+  b: unknown,
+  c: unknown,
+  d: unknown,
+  e: unknown,
+  f: unknown,
+  g: unknown,
+  h: unknown,
+): unknown {
+  const use = ++scratchUse.count
+  args[0] = a
+  args[1] = b
+  args[2] = c
+  args[3] = d
+  args[4] = e
+  args[5] = f
+  args[6] = g
+  args[7] = h
+  let count = given
+  let named: object | null = null
+  if (given > 0) {
+    const last = args[given - 1]
+    if (isOptions(last)) {
+      named = last
+      args[--count] = undefined
+    }
   }
+  while (count > 0 && args[count - 1] === undefined) count--
+  const op = overloads.find(args, count, named)
+  if (op !== undefined) {
+    if (named !== null) count = place(op, count, named)
+    if (count >= 0) {
+      const frame = currentFrame()
+      const leaf = walk(op, args, count, frame.mode).value
+      // Where reading an argument ran other ops, what was written is not this call's any more.
+      if (leaf !== null && scratchUse.count === use) return again(leaf, args, frame)
+    }
+  }
+  return enterSlowly(overloads, [a, b, c, d, e, f, g, h].slice(0, given))
 }
 
-function fitsConstant({ type, size }: Operator['arguments'][number], value: unknown): boolean {
-  if (/\[\]\??$/.test(type)) {
-    const list = Array.isArray(value) && !value.some((element) => element instanceof Tensor)
-    return list || (size !== null && Number.isInteger(value))
+/** Puts options into their places in `args`; gives the new count, or -1 where something is unusual. */
+function place(op: Operator, positional: number, named: object): number {
+  const { length } = op.arguments
+  for (let i = fastArguments; i < length; i++) args[i] = undefined
+  let count = positional
+  for (const name in named) {
+    const index = op.byName.get(name)
+    if (index === undefined || index < positional || !Object.hasOwn(named, name)) return -1
+    args[index] = (named as Record<string, unknown>)[name]
+    if (index >= count) count = index + 1
   }
-  if (/^(SymInt|int)\??$/.test(type)) return Number.isInteger(value) || typeof value === 'bigint'
-  if (type.startsWith('bool')) return typeof value === 'boolean'
-  if (type.startsWith('Scalar')) return isScalar(value)
-  return typeof value === 'string'
+  return count
 }
 
-function accepts(op: Operator, args: readonly unknown[], named: Named, strict: boolean): boolean {
-  if (args.length > op.arguments.length) return false
-  for (let i = 0; i < op.arguments.length; i++) {
-    const argument = op.arguments[i] as Operator['arguments'][number]
-    if (i < args.length && argument.keywordOnly) return false
-    const value = i < args.length ? args[i] : named[argument.name]
-    if (!fits(op, i, value, strict)) return false
+/** First calls, odd arguments, `out` and `requiresGrad`. */
+function enterSlowly(overloads: Overloads, given: readonly unknown[]): unknown {
+  const last = given.at(-1)
+  if (!isOptions(last) || isComplexNumber(last)) {
+    const positional = plainArguments(given)
+    return invoke(overloads.resolve(positional).op, positional)
   }
-  return Object.keys(named).every((name) => op.byName.has(name))
+  const positional = plainArguments(given.slice(0, -1))
+  const named = plainOptions(last)
+  const out = take(named, 'out')
+  const requiresGrad = overloads.factory ? take(named, 'requiresGrad') : undefined
+  const found = overloads.resolve(positional, named)
+  const made =
+    out === undefined
+      ? invoke(found.op, positional, named)
+      : invoke(outVariant(found), positional, new Map([...named, ...outputs(found, out)]))
+  return requiresGrad === true ? call('aten::requires_grad_', [made]) : made
 }
 
-function resolve(overloads: Overloads, args: readonly unknown[], named: Named): Overload {
-  const [only, ...others] = overloads.list
-  if (only !== undefined && others.length === 0) return only
-  for (const strict of [true, false]) {
-    const found = overloads.list.find(({ op }) => accepts(op, args, named, strict))
-    if (found !== undefined) return found
-  }
-  throw noOverload(overloads, args, named)
+function take(named: Map<string, unknown>, name: string): unknown {
+  const value = named.get(name)
+  named.delete(name)
+  return value
 }
 
-function run(overloads: Overloads, args: readonly unknown[]): unknown {
-  const last = args.at(-1)
-  if (!isOptions(last)) return invoke(resolve(overloads, args, {}).op, args)
-  const positional = args.slice(0, -1)
-  const { out, ...named } = last
-  const found = resolve(overloads, positional, named)
-  if (out === undefined) return invoke(found.op, positional, named)
-  if (found.out === undefined) {
-    throw new LandmarkDiffusionError('ERR_SCHEMA', `${found.op.name} has no variant with 'out'`)
-  }
-  return invoke(found.out, positional, { ...named, ...outputs(found.out, out) })
+function outVariant({ op, out }: Overload): Operator {
+  if (out !== undefined) return out
+  throw new LandmarkDiffusionError('ERR_SCHEMA', `${op.name} has no variant with 'out'`)
 }
 
 /** `out: tensor`, or `out: [values, indices]`, under the names of the schema. */
-function outputs(op: Operator, out: unknown): Named {
+function outputs(overload: Overload, out: unknown): (readonly [string, unknown])[] {
+  const op = outVariant(overload)
   const names = op.arguments.filter(({ written }) => written).map(({ name }) => name)
   const tensors = names.length === 1 ? [out] : out
   if (!Array.isArray(tensors) || tensors.length !== names.length) {
@@ -144,60 +133,65 @@ function outputs(op: Operator, out: unknown): Named {
       `${op.name}: 'out' wants an array of ${names.length} tensors: [${names.join(', ')}]`,
     )
   }
-  return Object.fromEntries(names.map((name, i) => [name, tensors[i]]))
+  return names.map((name, i) => [name, tensors[i]])
 }
 
-function noOverload(
-  { base, list }: Overloads,
-  args: readonly unknown[],
-  named: Named,
-): LandmarkDiffusionError {
-  const given = [
-    ...args.map(typeName),
-    ...Object.entries(named).map(([name, value]) => `${name}: ${typeName(value)}`),
-  ]
-  const schemas = list.map(({ op }) => `  ${op.text}`).join('\n')
-  return new LandmarkDiffusionError(
-    'ERR_SCHEMA',
-    `${base}(${given.join(', ')}) fits none of the overloads:\n${schemas}`,
-  )
-}
+type Bound = (...args: unknown[]) => unknown
 
-function typeName(value: unknown): string {
-  if (value === null) return 'null'
-  if (value instanceof Tensor) return 'Tensor'
-  return Array.isArray(value) ? `array of ${value.length}` : typeof value
+const overloadsOf = new WeakMap<Bound, Overloads>()
+
+// A rest parameter would make an array for each op: hence parameters one by one, and `arguments` for the rare rest.
+function bindAll(overloads: Overloads): Bound {
+  function bound(
+    a?: unknown,
+    b?: unknown,
+    c?: unknown,
+    d?: unknown,
+    e?: unknown,
+    f?: unknown,
+    g?: unknown,
+    h?: unknown,
+  ): unknown {
+    // biome-ignore lint/complexity/noArguments: see above
+    const given = arguments.length
+    if (given <= fastArguments) return enter(overloads, given, a, b, c, d, e, f, g, h)
+    // biome-ignore lint/complexity/noArguments: see above
+    return enterSlowly(overloads, Array.from(arguments))
+  }
+  overloadsOf.set(bound, overloads)
+  return bound
 }
 
 /** A function over the overloads `names` of `aten::base`. */
-export function bind<F extends object>(base: string, names: string): F {
-  const overloads = new Overloads(base, names)
-  const bound = (...args: unknown[]) => run(overloads, args)
-  return bound as unknown as F
+export function bind<F>(base: string, names: string): F {
+  return bindAll(new Overloads(base, names, 'operator')) as F
 }
 
 /** The same for operators that make a tensor, whose options have `requiresGrad` besides. */
-export function bindFactory<F extends object>(base: string, names: string): F {
-  const overloads = new Overloads(base, names)
-  const bound = (...args: unknown[]) => {
-    const last = args.at(-1)
-    if (!isOptions(last) || last.requiresGrad === undefined) return run(overloads, args)
-    const { requiresGrad, ...named } = last
-    const made = run(overloads, [...args.slice(0, -1), named])
-    return requiresGrad === true ? call('aten::requires_grad_', [made]) : made
-  }
-  return bound as unknown as F
+export function bindFactory<F>(base: string, names: string): F {
+  return bindAll(new Overloads(base, names, 'factory')) as F
 }
 
-/** Installs functions as methods: `this` becomes the first argument. */
-export function defineMethods(
-  methods: Readonly<Record<string, (...args: never[]) => unknown>>,
-): void {
-  for (const [name, bound] of Object.entries(methods)) {
-    const run = bound as (...args: unknown[]) => unknown
+/** Installs bound functions as methods: `this` becomes the first argument. */
+export function defineMethods(functions: Readonly<Record<string, unknown>>): void {
+  for (const [name, bound] of Object.entries(functions)) {
+    const overloads = overloadsOf.get(bound as Bound) as Overloads
     Object.defineProperty(Tensor.prototype, name, {
-      value(this: Tensor, ...args: unknown[]) {
-        return run(this, ...args)
+      value: function (
+        this: Tensor,
+        a?: unknown,
+        b?: unknown,
+        c?: unknown,
+        d?: unknown,
+        e?: unknown,
+        f?: unknown,
+        g?: unknown,
+      ): unknown {
+        // biome-ignore lint/complexity/noArguments: see above
+        const given = arguments.length + 1
+        if (given <= fastArguments) return enter(overloads, given, this, a, b, c, d, e, f, g)
+        // biome-ignore lint/complexity/noArguments: see above
+        return enterSlowly(overloads, [this, ...Array.from(arguments)])
       },
       writable: true,
       configurable: true,

@@ -2,7 +2,7 @@
  * Handles: the integer ids by which JavaScript names what lives on the executor. Frees are queued behind
  * the ops that use an id, so it may be given out again at once.
  */
-import { addon } from './addon.js'
+import { addon, scratchUse } from './addon.js'
 
 const free: number[] = []
 let next = 1
@@ -15,6 +15,7 @@ export function takeId(): number {
 
 export function freeIds(ids: readonly number[]): void {
   const { native, words } = addon()
+  scratchUse.count++
   for (let from = 0; from < ids.length; from += words.length) {
     const some = ids.slice(from, from + words.length)
     words.set(some)

@@ -2,7 +2,9 @@
 import { closest, distance } from 'fastest-levenshtein'
 import { LandmarkDiffusionError } from '../errors.js'
 import { addon } from './addon.js'
-import type { Signature } from './signature.js'
+import type { Leaf } from './memo.js'
+import { varyingIntegers } from './slices.js'
+import { Node, onForget } from './tree.js'
 
 /** How an argument is checked and handed over. */
 export enum Kind {
@@ -12,7 +14,7 @@ export enum Kind {
   /** A number of either kind, sent with each call; never part of the memo's key. */
   Scalar,
   Float,
-  /** An integer that changes from call to call (a slice's start): sent, and shapes inferred anew. */
+  /** An integer that changes from call to call (a slice's start): sent, and the shape reckoned by slices.ts. */
   VaryingInt,
   Generator,
   /** The memory of a tensor. */
@@ -36,30 +38,6 @@ export interface Argument {
   readonly written: boolean
 }
 
-/** One call site and what it gives for inputs of known signatures. */
-export interface Leaf {
-  readonly site: number
-  /** Per result; undefined where results must be asked for each time. */
-  readonly results: readonly (Signature | readonly Signature[] | null)[] | undefined
-  /** Arguments that change their signature, as t_() and an out= that grows; null where none does. */
-  readonly changes: readonly Change[] | null
-  /** The results come as a promise. */
-  readonly dynamic: boolean
-}
-
-/** What an op makes of a tensor that it writes to: the argument, or an element of a list. */
-export interface Change {
-  readonly argument: number
-  readonly element: number
-  readonly signature: Signature
-}
-
-/** A node of the memo: constants and signature ids of a call lead from the root to a leaf. */
-export class Node {
-  readonly next = new Map<unknown, Node>()
-  leaf: Leaf | null = null
-}
-
 export interface Operator {
   readonly name: string
   readonly text: string
@@ -67,17 +45,13 @@ export interface Operator {
   readonly arguments: readonly Argument[]
   readonly returns: readonly { readonly type: string; readonly argument: number }[]
   readonly byName: ReadonlyMap<string, number>
-  /** Shapes depend on an integer that varies: inferred by the Meta kernel at each call. */
-  readonly inferred: boolean
-  root: Node
-  leaves: number[]
+  /** Position of the last argument that is a tensor, -1 without any. */
+  readonly lastTensor: number
+  /** Its calls made before: see memo.ts. */
+  root: Node<Leaf>
+  sites: number[]
 }
 
-const varying: Readonly<Record<string, readonly string[]>> = {
-  'aten::select.int': ['index'],
-  'aten::slice.Tensor': ['start', 'end'],
-  'aten::narrow': ['start'],
-}
 /** Their scalars decide the shape. */
 const sizedByScalars = /^aten::(arange|range)\b/
 
@@ -95,7 +69,7 @@ export function camelCase(name: string): string {
 }
 
 function kindOf(operator: string, name: string, type: string): Kind {
-  if (varying[operator]?.includes(name)) return Kind.VaryingInt
+  if (varyingIntegers[operator]?.includes(name)) return Kind.VaryingInt
   switch (type.replace(/\?$/, '')) {
     case 'Tensor':
       return Kind.Tensor
@@ -145,13 +119,23 @@ export function operator(name: string): Operator {
     arguments: list,
     returns: schema.returns,
     byName,
-    inferred: list.some((argument) => argument.kind === Kind.VaryingInt),
+    lastTensor: list.findLastIndex((argument) => argument.kind === Kind.Tensor),
     root: new Node(),
-    leaves: [],
+    sites: [],
   }
   operators.set(name, made)
   return made
 }
+
+// Ops that are queued keep their sites until they have run.
+onForget(() => {
+  const { native } = addon()
+  for (const op of operators.values()) {
+    for (const site of op.sites) native.releaseSite(site)
+    op.sites = []
+    op.root = new Node()
+  }
+})
 
 function noSuchOperator(name: unknown): LandmarkDiffusionError {
   const wanted = String(name)

@@ -2,7 +2,6 @@
  * Signatures: all that is known of a tensor without its values, interned, so that two tensors of one
  * kind share one object and the shape memo compares small integers (architecture: "signature memo").
  */
-import { addon } from './addon.js'
 import { type DType, dtypeName } from './dtype.js'
 import type { TensorInfo } from './native.js'
 
@@ -21,7 +20,6 @@ export interface Signature {
 const most = 1 << 16
 
 const interned = new Map<string, Signature>()
-const registered = new Set<number>()
 let nextId = 1
 
 /** The one signature object for what `info` says. */
@@ -53,17 +51,4 @@ export function contiguousStrides(shape: readonly number[]): number[] {
     stride *= Math.max(shape[i] as number, 1)
   }
   return strides
-}
-
-/** Makes the signature known to the addon, which is asked to infer shapes with it. */
-export function register(signature: Signature): void {
-  if (registered.has(signature.id)) return
-  addon().native.registerSignature(
-    signature.id,
-    signature.shape,
-    signature.strides,
-    signature.dtypeNumber,
-    signature.requiresGrad,
-  )
-  registered.add(signature.id)
 }

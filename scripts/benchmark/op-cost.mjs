@@ -1,6 +1,10 @@
-// What an op costs on the JavaScript thread when its shape is known: the time of the call alone, in
-// batches of 500 with the executor drained between them, medians of many batches.
+// What an op costs on the JavaScript thread when its shape is known, through the public typed functions. Method: the
+// time of the call alone, in batches of 500 with the executor drained between them; the ops take turns, so that
+// whatever else the machine does meets all of them alike; median and quartiles over many batches. Beside it the bytes
+// that an op leaves on the heap, without collections in between, against those of a tensor made by itself.
 import { parseArgs } from 'node:util'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import * as torch from 'landmark-diffusion/torch'
 import { printTable, quantile, refuseBusyMachine, writeJson } from './measure.js'
 
@@ -12,44 +16,68 @@ const { values } = parseArgs({
   },
 })
 refuseBusyMachine(values.force)
+setFlagsFromString('--expose-gc')
+const collect = runInNewContext('gc')
 
 const x = torch.randn([1, 4, 4, 4])
 const y = torch.randn([1, 4, 4, 4])
 const weight = torch.randn([4, 4, 3, 3])
 const bias = torch.randn([4])
 const leaf = torch.randn([1, 4, 4, 4], { requiresGrad: true })
+let turn = 0
 
 const ops = {
   'x.neg()': () => x.neg(),
   'x.add(y)': () => x.add(y),
   'x.mul(2)': () => x.mul(2),
+  'x.add_(1)': () => x.add_(1),
   'leaf.mul(y), recording gradients': () => leaf.mul(y),
   'conv2d(x, weight, bias, { padding: 1 })': () => torch.conv2d(x, weight, bias, { padding: 1 }),
   'groupNorm(x, 2)': () => torch.groupNorm(x, 2),
-  'x.narrow(1, 1, 2), shape inferred each time': () => x.narrow(1, 1, 2),
+  'cat([x, y], 1)': () => torch.cat([x, y], 1),
+  'x.sum(1)': () => x.sum(1),
+  'x.sum([1], { keepdim: true })': () => x.sum([1], { keepdim: true }),
+  'x.narrow(1, start, 1), bounds varying': () => x.narrow(1, turn++ % 3, 1),
+  'x.slice(1, start, 4), bounds varying': () => x.slice(1, turn++ % 3, 4),
 }
 
 const calls = 500
-const rows = []
-for (const [op, run] of Object.entries(ops)) {
-  const times = []
-  for (let batch = 0; batch < Number(values.batches); batch++) {
+const times = Object.fromEntries(Object.keys(ops).map((op) => [op, []]))
+for (let batch = 0; batch < Number(values.batches); batch++) {
+  for (const [op, run] of Object.entries(ops)) {
     torch.scope(() => {
       const start = process.hrtime.bigint()
       for (let i = 0; i < calls; i++) run()
-      times.push(Number(process.hrtime.bigint() - start) / calls / 1000)
+      times[op].push(Number(process.hrtime.bigint() - start) / calls / 1000)
     })
     await torch.synchronize()
   }
+}
+
+/** Bytes allocated by a call, the smallest of several batches. */
+async function bytesOf(run) {
+  const found = []
+  for (let batch = 0; batch < 20; batch++) {
+    collect()
+    const made = new Array(calls).fill(null)
+    const before = process.memoryUsage().heapUsed
+    for (let i = 0; i < calls; i++) made[i] = run()
+    found.push((process.memoryUsage().heapUsed - before) / calls)
+    for (const tensor of new Set(made)) if (tensor !== x) tensor.dispose()
+    await torch.synchronize()
+  }
+  return quantile(found, 0.25)
+}
+
+const rows = []
+for (const [op, run] of Object.entries(ops)) {
   rows.push({
     op,
-    median: quantile(times, 0.5),
-    p10: quantile(times, 0.1),
-    p90: quantile(times, 0.9),
+    median: quantile(times[op], 0.5),
+    'quartile 1': quantile(times[op], 0.25),
+    'quartile 3': quantile(times[op], 0.75),
+    bytes: await bytesOf(run),
   })
 }
-printTable(
-  'Microseconds on the JavaScript thread per op',
-  rows.map(({ op, ...us }) => ({ op, ...us })),
-)
+printTable('Microseconds on the JavaScript thread per op, and bytes on its heap', rows)
 writeJson(values.json, { benchmark: 'op-cost', unit: 'microseconds', rows })
