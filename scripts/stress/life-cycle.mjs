@@ -54,7 +54,7 @@ function draw(seed) {
     status: 3 + random.int(7),
     signal: signals[random.int(signals.length)],
     // From before the addon is loaded to well into the work.
-    after: random.int(1500),
+    after: random.int(1000),
   }
   // Nobody would end a process that waits for a worker that never throws.
   if (plan.ending === 'workerThrows' && workers === 0) plan.ending = 'natural'
