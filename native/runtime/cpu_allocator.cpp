@@ -2,6 +2,7 @@
 
 #include <c10/core/CPUAllocator.h>
 #include <c10/util/Exception.h>
+#include <malloc.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -79,6 +80,8 @@ class CachingAllocator final : public c10::Allocator {
       blocks.clear();
     }
     cached_ = 0;
+    // Small blocks are malloc's, which keeps what is not at the end of its heap.
+    malloc_trim(0);
   }
 
  private:

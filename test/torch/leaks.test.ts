@@ -58,6 +58,27 @@ describe('memory()', () => {
   })
 })
 
+describe('emptyCache()', () => {
+  test('gives large and small blocks back to the system', async () => {
+    const rss = () => process.memoryUsage().rss
+    torch.emptyCache()
+    await torch.synchronize()
+    for (const [length, count] of [
+      [1 << 22, 16],
+      [1 << 16, 1024],
+    ] as const) {
+      const before = rss()
+      const many = Array.from({ length: count }, () => torch.zeros([length]))
+      await torch.synchronize()
+      expect(rss() - before).toBeGreaterThan(200 * 2 ** 20)
+      for (const tensor of many) tensor.dispose()
+      torch.emptyCache()
+      await torch.synchronize()
+      expect(rss() - before).toBeLessThan(60 * 2 ** 20)
+    }
+  })
+})
+
 describe('arrays of data()', () => {
   test('are snapshots: ops in place change neither them nor does writing to them change the tensor', async () => {
     for (const length of [3, 5000]) {
