@@ -101,11 +101,13 @@ export abstract class Module {
 
   /**
    * Copies values into the parameters and buffers of the same name; dtypes and devices are converted.
+   * With `assign` the module takes the tensors of `dict` themselves, as they are, and frees its own: so a
+   * worker holds the weights that `torch.share` gave it, not a copy. Make optimisers afterwards.
    *
    * @throws ERR_CHECKPOINT naming every missing name, unexpected name (both only when `strict`, the
    * default) and differing shape; nothing has been changed then.
    */
-  loadStateDict(dict: Readonly<StateDict>, { strict = true } = {}): LoadReport {
+  loadStateDict(dict: Readonly<StateDict>, { strict = true, assign = false } = {}): LoadReport {
     const own = this.stateDict()
     const missing = Object.keys(own).filter((name) => !Object.hasOwn(dict, name))
     const unexpected = Object.keys(dict).filter((name) => !Object.hasOwn(own, name))
@@ -124,12 +126,26 @@ export abstract class Module {
         ),
       })
     }
-    torch.noGrad(() => {
-      torch.scope(() => {
-        for (const { target, source } of pairs) target.copy_(source)
+    if (assign) {
+      this.#assign(dict)
+    } else {
+      torch.noGrad(() => {
+        torch.scope(() => {
+          for (const { target, source } of pairs) target.copy_(source)
+        })
       })
-    })
+    }
     return { missing, unexpected }
+  }
+
+  #assign(dict: Readonly<StateDict>): void {
+    for (const { owner, path, name, tensor, buffer } of [...this.#tensors()]) {
+      const source = dict[path]
+      if (source === undefined || source === tensor) continue
+      const taken = buffer ? source : source.requiresGrad_(tensor.requiresGrad)
+      ;(owner as unknown as Record<string, Tensor>)[name] = torch.keep(taken)
+      tensor.dispose()
+    }
   }
 
   train(mode = true): this {

@@ -113,6 +113,25 @@ describe('a shared tensor', () => {
     model.dispose()
   })
 
+  test('becomes the weight of a second module, which follows the first', async () => {
+    const live = torch.memory().tensors
+    const first = new torch.nn.Linear(2, 1)
+    const second = new torch.nn.Linear(2, 1)
+    second.loadStateDict(torch.fromShared(torch.share(first.stateDict())), { assign: true })
+    expect(second.weight.requiresGrad).toBe(true)
+    const outputs = (input: number[]) =>
+      torch.scopeAsync(async () => {
+        const x = torch.tensor([input])
+        return [await first.forward(x).item(), await second.forward(x).item()]
+      })
+    torch.noGrad(() => torch.scope(() => void first.weight.fill_(3)))
+    torch.noGrad(() => torch.scope(() => void first.bias?.fill_(1)))
+    expect(await outputs([1, 2])).toEqual([10, 10])
+    first.dispose()
+    second.dispose()
+    expect(torch.memory().tensors).toBe(live)
+  })
+
   test('that a worker makes as its last act is computed and arrives, though the worker is gone', async () => {
     const last = new Worker(file)
     const gone = once(last, 'exit')
