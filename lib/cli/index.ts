@@ -27,6 +27,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: 'write a data set of synthetic cephalograms in the ISBI layout',
     load: async () => (await import('./synthesize.js')).synthesizeCommand(),
   },
+  dataset: {
+    summary: 'check a data set of images and annotations',
+    load: async () => (await import('./dataset.js')).datasetCommand(),
+  },
   train: {
     summary: 'train a landmark detector',
     load: async () => (await import('./train.js')).trainCommand(),

@@ -31,7 +31,7 @@ export interface ScoringOptions {
 }
 
 /** Option reader: one number, or two for x and y, in mm. */
-function pixelSize(text: string): [number, number] {
+export function pixelSize(text: string): [number, number] {
   const parts = text.split(',').map(positiveNumber)
   const [x, y = x] = parts
   if (x === undefined || y === undefined || parts.length > 2)

@@ -50,7 +50,10 @@ export interface OffsetTable {
 
 /** `ANS, PNS and 3 more`: names for a message. */
 export function shortList(names: readonly string[]): string {
-  const shown = names.slice(0, 5).join(', ')
+  const shown = names
+    .slice(0, 5)
+    .map((name) => name.slice(0, 60))
+    .join(', ')
   return names.length > 5 ? `${shown} and ${names.length - 5} more` : shown
 }
 

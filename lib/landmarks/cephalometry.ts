@@ -2,6 +2,9 @@
 
 import type { LandmarkSet } from './landmark-set.js'
 
+/** Sella to nasion: 59 mm in ISBI 2015 at its 0.1 mm, 71 mm is the usual norm of adults; the range leaves room for children and magnification. */
+const cranialBase: LandmarkSet['lengths'] = [{ between: ['S', 'N'], plausible: [50, 90] }]
+
 /**
  * The 19 landmarks of the ISBI 2015 challenge (Wang et al. 2016), in its order. Aliases: those of
  * CL-Detection 2023 (Pos, LI, UI) and of Aariz (LIT, UIT, Ls, Li). The soft-tissue pogonion is
@@ -31,6 +34,7 @@ export const cephalometric19: LandmarkSet = {
     { name: 'Ar', label: 'Articulare' },
   ],
   disputed: ["Pog'"],
+  lengths: cranialBase,
 }
 
 /** The 38 landmarks of the MICCAI CL-Detection 2023 challenge, in the order of its README (cwwang1979/CL-detection2023); the first 19 are those of ISBI 2015. */
@@ -59,6 +63,7 @@ export const clDetection38: LandmarkSet = {
     { name: 'L6', label: 'Lower molar', aliases: ['LMo'] },
   ],
   disputed: ["Pog'"],
+  lengths: cranialBase,
 }
 
 /** The 29 landmarks of Aariz, the CEPHA29 challenge (Khalid et al., arXiv 2302.07797), in the order of its config.py (manwaarkhd/aariz-cephalometric-dataset). */
@@ -96,6 +101,7 @@ export const aariz29: LandmarkSet = {
     { name: 'Sn', label: 'Subnasale' },
   ],
   disputed: ["Pog'"],
+  lengths: cranialBase,
 }
 
 /** The sets that the package knows by name. */

@@ -16,6 +16,11 @@ export interface LandmarkSet {
   readonly flipPairs?: readonly (readonly [string, string])[]
   /** Landmarks for which public annotations follow more than one convention: results are also given without them. */
   readonly disputed?: readonly string[]
+  /** Distances that nature fixes, with the range in mm that the median of a data set may have: others betray a wrong pixel size. */
+  readonly lengths?: readonly {
+    readonly between: readonly [string, string]
+    readonly plausible: readonly [number, number]
+  }[]
 }
 
 /** The short names of a set, in its order. */

@@ -34,11 +34,15 @@ export interface PointTable {
 export const anAnnotator = 'annotator'
 
 /** More than any data set has; they bound what a hostile file can cost. */
-const limits = { landmarks: 1000, images: 100_000, coordinate: 1e6, millimetres: 1000 }
+const limits = { landmarks: 1000, images: 100_000, name: 200, coordinate: 1e6, millimetres: 1000 }
+
+/** A hostile name or cell would fill the screen. */
+const problemLength = 300
 
 /** `where` is a file with a line or a key. */
 export function dataError(where: string, problem: string, remedy: string, cause?: unknown) {
-  return new LandmarkDiffusionError('ERR_DATA', `${where}: ${problem}; ${remedy}`, { cause })
+  const short = problem.length > problemLength ? `${problem.slice(0, problemLength)}...` : problem
+  return new LandmarkDiffusionError('ERR_DATA', `${where}: ${short}; ${remedy}`, { cause })
 }
 
 /** The id of an image from its path: the file's name without folder and extension. */
@@ -67,6 +71,9 @@ export class TableBuilder {
   /** Declares an image, so that it is known even if none of its landmarks is marked. */
   image(id: string, where: string, facts: ImageFacts = {}, annotator = anAnnotator): void {
     if (id === '') throw dataError(where, 'the image has no id', 'name the image')
+    for (const name of [id, annotator])
+      if (name.length > limits.name)
+        throw dataError(where, `the name ${name} is too long`, 'shorten it')
     if (!this.#images.has(id) && this.#images.size >= limits.images)
       throw dataError(where, `more than ${limits.images} images`, 'split the file')
     this.#images.set(id, { ...this.#images.get(id), ...facts })
@@ -79,6 +86,8 @@ export class TableBuilder {
     const known = this.#positions.get(plain)
     if (known !== undefined) return known
     if (plain === '') throw dataError(where, 'a landmark has no name', 'name it')
+    if (plain.length > limits.name)
+      throw dataError(where, `the landmark name ${plain} is too long`, 'shorten it')
     if (this.#names.length >= limits.landmarks)
       throw dataError(where, `more than ${limits.landmarks} landmarks`, 'check the names')
     this.#positions.set(plain, this.#names.length)
@@ -193,6 +202,9 @@ function setOfNames(names: readonly string[]): LandmarkSet {
     name: `${names.length} landmarks`,
     landmarks: names.map((name) => known.get(name) ?? { name, label: name }),
     disputed: (cephalometric19.disputed ?? []).filter((name) => names.includes(name)),
+    lengths: (cephalometric19.lengths ?? []).filter(({ between }) =>
+      between.every((name) => names.includes(name)),
+    ),
   }
 }
 

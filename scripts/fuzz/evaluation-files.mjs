@@ -1,0 +1,301 @@
+/**
+ * Mutates files of predictions and annotations in every format and reads them: each must give a
+ * result or an error of this package that names the file, without a crash, a hang or much memory.
+ *
+ *     node scripts/fuzz/evaluation-files.mjs [--count 100000] [--seed 1]
+ *
+ * Needs the compiled package (`npm run build:ts`), no libtorch.
+ */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { parseArgs } from 'node:util'
+
+const { values } = parseArgs({
+  options: { count: { type: 'string', default: '100000' }, seed: { type: 'string', default: '1' } },
+})
+const count = Number(values.count)
+/** Reading one small file takes milliseconds; seconds would be a loop that the input controls. */
+const hangMilliseconds = 10_000
+
+const library = (path) => import(new URL(`../../dist/${path}`, import.meta.url).href)
+const { LandmarkDiffusionError } = await library('errors.js')
+const { openAnnotations } = await library('data/annotations/index.js')
+const { readAnyPredictions } = await library('cli/predictions.js')
+const { readLandmarkSet } = await library('landmarks/landmark-file.js')
+const { evaluate } = await library('evaluation/index.js')
+
+/** mulberry32, as the bootstrap uses: repeatable and small. */
+let state = Number(values.seed) >>> 0
+function random() {
+  state = (state + 0x6d2b79f5) >>> 0
+  let bits = Math.imul(state ^ (state >>> 15), state | 1)
+  bits ^= bits + Math.imul(bits ^ (bits >>> 7), bits | 61)
+  return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32
+}
+const below = (n) => Math.floor(random() * n)
+const oneOf = (list) => list[below(list.length)]
+
+const isbiLines = Array.from({ length: 19 }, (_, i) => `${100 + i},${200 + i}`).join('\n')
+const aariz = JSON.stringify({
+  ceph_id: 'c',
+  landmarks: [
+    { title: 'Sella', symbol: 'S', value: { x: 1, y: 2 } },
+    { title: 'Nasion', symbol: 'N', value: { x: 3, y: 4 } },
+  ],
+})
+const home = 'Annotations/Cephalometric Landmarks'
+
+/** Each format: the files of a small valid example, and what is opened. The first file is mutated. */
+const examples = [
+  {
+    open: 'p.json',
+    files: {
+      'p.json': JSON.stringify({
+        format: 'landmark-diffusion/predictions',
+        version: 1,
+        landmarks: ['S', 'N'],
+        images: [
+          {
+            id: '1',
+            file: '1.png',
+            width: 50,
+            height: 60,
+            pixelSize: [0.1, 0.1],
+            points: [[1, 2], null],
+            uncertainty: [
+              {
+                ere: 1,
+                covariance: [
+                  [1, 0],
+                  [0, 1],
+                ],
+                confidence: 0.5,
+              },
+              null,
+            ],
+            chains: [
+              [[1, 2], null],
+              [[1, 3], null],
+            ],
+          },
+        ],
+      }),
+    },
+  },
+  {
+    open: 'long.csv',
+    files: { 'long.csv': 'id,annotator,landmark,x,y,pixel_size\n1,a,S,1,2,0.1\n1,b,"N",3,4,0.1\n' },
+  },
+  {
+    open: 'wide.csv',
+    files: {
+      'wide.csv': 'image file,spacing(mm),p1x,p1y,p2x,p2y\n1.bmp,0.1,1,2,,nan\n2.bmp,0.1,1,2,3,4\n',
+    },
+  },
+  {
+    open: 'coco.json',
+    files: {
+      'coco.json': JSON.stringify({
+        images: [{ id: 1, file_name: '1.png', width: 9, height: 9, spacing: [0.1, 0.2] }],
+        categories: [{ id: 1, keypoints: ['S', 'N'] }],
+        annotations: [{ image_id: 1, category_id: 1, keypoints: [1, 2, 2, 3, 4, 0] }],
+      }),
+    },
+  },
+  {
+    open: 'gt.json',
+    files: {
+      'gt.json': JSON.stringify({
+        type: 'Multiple points',
+        points: [
+          { name: '1', point: [1, 2, 1], scale: '0.1' },
+          { name: '2', point: [3, 4, 1], scale: '0.1' },
+        ],
+      }),
+    },
+  },
+  {
+    open: 's.mrk.json',
+    files: {
+      's.mrk.json': JSON.stringify({
+        markups: [
+          {
+            type: 'Fiducial',
+            coordinateSystem: 'LPS',
+            coordinateUnits: 'mm',
+            controlPoints: [{ label: 'S', position: [1, 2, 0], positionStatus: 'defined' }],
+          },
+        ],
+      }),
+    },
+  },
+  {
+    open: 'aariz',
+    files: {
+      [`aariz/train/${home}/Senior Orthodontists/c.json`]: aariz,
+      [`aariz/train/${home}/Junior Orthodontists/c.json`]: aariz,
+    },
+  },
+  {
+    open: 'machines',
+    files: {
+      'machines/cephalogram_machine_mappings.csv': 'cephalogram_id,machine,pixel_size\nc,X,0.1\n',
+      [`machines/train/${home}/Senior Orthodontists/c.json`]: aariz,
+    },
+  },
+  {
+    open: 'isbi',
+    files: {
+      'isbi/AnnotationsByMD/400_senior/151.txt': `${isbiLines}\n1\n2\n`,
+      'isbi/AnnotationsByMD/400_junior/151.txt': isbiLines,
+    },
+  },
+  {
+    open: 'settings',
+    files: {
+      'settings/dataset.json':
+        '{"format":"landmark-diffusion/dataset","version":1,"pixelSize":[0.1,0.1]}',
+      'settings/AnnotationsByMD/400_senior/151.txt': isbiLines,
+      'settings/AnnotationsByMD/400_junior/151.txt': isbiLines,
+    },
+  },
+  { open: 'text', files: { 'text/151.txt': isbiLines } },
+  {
+    open: 'hand.json',
+    landmarks: true,
+    files: {
+      'hand.json': JSON.stringify({
+        format: 'landmark-diffusion/landmarks',
+        version: 1,
+        name: 'hand',
+        landmarks: [{ name: 'L', aliases: ['l'] }, { name: 'R' }],
+        flipPairs: [['L', 'R']],
+        measures: [{ name: 'w', distance: ['L', 'R'], normal: [1, 2] }],
+      }),
+    },
+  },
+]
+
+const words = [
+  'null',
+  '[]',
+  '{}',
+  '""',
+  '-1',
+  '1e999',
+  'NaN',
+  '"__proto__"',
+  '1e-320',
+  '[[',
+  ']]',
+  ',',
+  '\n',
+  '\0',
+  '\ufeff',
+  '"',
+  '\u{1f9b7}',
+  'true',
+  '9'.repeat(400),
+  '['.repeat(5000),
+  '{"a":'.repeat(2000),
+]
+
+/** One change of a text: cut, repeated, exchanged, flipped, or a hostile word put in. */
+function mutate(text) {
+  const at = below(text.length + 1)
+  const length = below(12)
+  switch (below(7)) {
+    case 0:
+      return text.slice(0, at)
+    case 1:
+      return text.slice(0, at) + text.slice(at + length)
+    case 2:
+      return text.slice(0, at) + text.slice(at, at + 40).repeat(1 + below(30)) + text.slice(at)
+    case 3:
+      return text.slice(0, at) + oneOf(words) + text.slice(at + length)
+    case 4:
+      return text.slice(0, at) + String.fromCharCode(below(0x300)) + text.slice(at + 1)
+    case 5: {
+      // A value of JSON, or a cell, becomes another.
+      const numbers = [...text.matchAll(/-?\d+(\.\d+)?|"[^"]*"|null/g)]
+      if (numbers.length === 0) return text
+      const { index, 0: found } = oneOf(numbers)
+      return text.slice(0, index) + oneOf(words) + text.slice(index + found.length)
+    }
+    default: {
+      const lines = text.split(/(?<=[\n,])/)
+      const [a, b] = [below(lines.length), below(lines.length)]
+      ;[lines[a], lines[b]] = [lines[b], lines[a]]
+      return lines.join('')
+    }
+  }
+}
+
+const folder = await mkdtemp(join(tmpdir(), 'fuzz-evaluation-'))
+const pixelSize = [0.1, 0.1]
+
+async function read(example) {
+  const path = join(folder, example.open)
+  if (example.landmarks) return readLandmarkSet(path)
+  const source = await openAnnotations(path, { pixelSize })
+  const annotations = await source.read(source.ids, source.truths[0])
+  const predictions = await readAnyPredictions(path, { set: null, pixelSizeOf: () => pixelSize })
+  return evaluate({
+    predictions,
+    annotations,
+    landmarks: source.landmarkSet.landmarks.map(({ name }) => name),
+    pixelSize,
+    bootstrap: { resamples: 2 },
+  })
+}
+
+let done = 0
+let results = 0
+let refusals = 0
+let slowest = 0
+let peak = 0
+const watchdog = setInterval(() => {
+  peak = Math.max(peak, process.memoryUsage().rss)
+}, 250)
+try {
+  for (const { files } of examples)
+    for (const [name, text] of Object.entries(files)) {
+      await mkdir(dirname(join(folder, name)), { recursive: true })
+      await writeFile(join(folder, name), text)
+    }
+  for (; done < count; done++) {
+    const example = oneOf(examples)
+    const [[name, text]] = Object.entries(example.files)
+    let changed = text
+    for (let change = 0; change <= below(4); change++) changed = mutate(changed)
+    await writeFile(join(folder, name), changed)
+    const begin = performance.now()
+    try {
+      await read(example)
+      results++
+    } catch (error) {
+      const clear =
+        error instanceof LandmarkDiffusionError &&
+        (error.code === 'ERR_DATA' || error.code === 'ERR_USAGE') &&
+        error.message.length < 4000
+      if (!clear) {
+        console.error(`File ${done} (seed ${values.seed}), ${name}:\n${changed.slice(0, 2000)}`)
+        throw error
+      }
+      refusals++
+    }
+    slowest = Math.max(slowest, performance.now() - begin)
+    if (slowest > hangMilliseconds) throw new Error(`file ${done}, ${name}, took ${slowest} ms`)
+    await writeFile(join(folder, name), text)
+    if ((done + 1) % 10_000 === 0)
+      console.log(`${done + 1} files: ${results} read, ${refusals} refused`)
+  }
+} finally {
+  clearInterval(watchdog)
+  await rm(folder, { recursive: true })
+}
+peak = Math.max(peak, process.memoryUsage().rss)
+console.log(
+  `${done} mutated files: ${results} read, ${refusals} refused with a clear error; slowest ${slowest.toFixed(0)} ms; resident memory at most ${Math.round(peak / 2 ** 20)} MiB`,
+)
