@@ -128,15 +128,6 @@ export interface Native {
   runSync(): NativeOutcome
   runAsync(): Promise<NativeOutcome>
   adopt(key: number, ids: readonly number[]): void
-  registerSignature(
-    id: number,
-    shape: readonly number[],
-    strides: readonly number[],
-    dtype: number,
-    requiresGrad: boolean,
-  ): void
-  /** The op in `words` with signature ids for tensor ids: its results, or libtorch's message. */
-  infer(): readonly TensorInfo[] | string
   fromData(
     id: number,
     bytes: Uint8Array,

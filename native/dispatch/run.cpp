@@ -258,36 +258,4 @@ Outcome runForOutcome(Session& session, const uint32_t* words) {
   return outcome;
 }
 
-std::vector<c10::IValue> inferOnMeta(const Site& site, const std::vector<at::Tensor>& inputs,
-                                     const std::vector<double>& numbers, uint32_t mode) {
-  torch::jit::Stack stack;
-  size_t input = 0, number = 0;
-  for (const Site::Argument& argument : site.arguments) {
-    switch (argument.slot) {
-      case Site::Slot::Constant:
-        stack.push_back(argument.constant);
-        break;
-      case Site::Slot::Tensor:
-        if (inputs.at(input).defined()) {
-          stack.emplace_back(inputs[input]);
-        } else {
-          stack.emplace_back();
-        }
-        ++input;
-        break;
-      case Site::Slot::Double:
-        stack.emplace_back(numbers.at(number++));
-        break;
-      case Site::Slot::Int:
-        stack.emplace_back(static_cast<int64_t>(numbers.at(number++)));
-        break;
-      default:
-        TORCH_CHECK(false, "shape inference takes no tensor lists and no generators");
-    }
-  }
-  const ModeGuard guard(mode);
-  site.op.callBoxed(stack);
-  return stack;
-}
-
 }  // namespace ld

@@ -48,11 +48,6 @@ void runOp(Session& session, const uint32_t* words);
 // Runs the same record, ignoring its outputs, and returns what came out.
 Outcome runForOutcome(Session& session, const uint32_t* words);
 
-// Answers by the operator's Meta kernel, without the executor: `inputs` are meta tensors.
-// Throws where libtorch has no Meta kernel for it.
-std::vector<c10::IValue> inferOnMeta(const Site& site, const std::vector<at::Tensor>& inputs,
-                                     const std::vector<double>& numbers, uint32_t mode);
-
 // Puts libtorch's thread-local state to `mode` (record::Mode); cheap where nothing changes.
 class ModeGuard {
  public:

@@ -49,8 +49,6 @@ Environment::Environment(Napi::Env env, Napi::Object exports)
                            InstanceMethod("runSync", &Environment::runSync),
                            InstanceMethod("runAsync", &Environment::runAsync),
                            InstanceMethod("adopt", &Environment::adopt),
-                           InstanceMethod("registerSignature", &Environment::registerSignature),
-                           InstanceMethod("infer", &Environment::infer),
                            InstanceMethod("fromData", &Environment::fromData),
                            InstanceMethod("read", &Environment::read),
                            InstanceMethod("free", &Environment::free),

@@ -35,8 +35,6 @@ class Environment : public Napi::Addon<Environment> {
   Napi::Value runSync(const Info& info);
   Napi::Value runAsync(const Info& info);
   void adopt(const Info& info);
-  void registerSignature(const Info& info);
-  Napi::Value infer(const Info& info);
 
   // Values (values.cpp)
   void fromData(const Info& info);
@@ -102,7 +100,6 @@ class Environment : public Napi::Addon<Environment> {
 
   std::vector<std::unique_ptr<Site>> sites_;
   std::vector<uint32_t> freeSites_;
-  std::vector<at::Tensor> signatures_;  // meta tensors, by signature id
   std::unordered_map<uint64_t, std::vector<at::Tensor>> adoptions_;
   std::unordered_map<uint64_t, Napi::Promise::Deferred> promises_;
   uint64_t nextKey_ = 1;

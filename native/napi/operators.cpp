@@ -1,6 +1,4 @@
 // Exported functions about operators: schemas, call sites, and running them.
-#include <ATen/ops/empty_strided.h>
-
 #include <condition_variable>
 #include <cstring>
 
@@ -260,41 +258,6 @@ void Environment::adopt(const Info& info) {
     }
     tensors->clear();
   });
-}
-
-// registerSignature(id, shape, strides, dtype, requiresGrad): what infer() is asked with.
-void Environment::registerSignature(const Info& info) {
-  const uint32_t id = info[0].As<Napi::Number>().Uint32Value();
-  if (id >= signatures_.size()) signatures_.resize(id + 64);
-  const auto dtype = static_cast<at::ScalarType>(info[3].As<Napi::Number>().Int32Value());
-  at::Tensor tensor = at::empty_strided(intsFromJs(info[1]), intsFromJs(info[2]),
-                                        at::TensorOptions().dtype(dtype).device(at::kMeta));
-  if (info[4].As<Napi::Boolean>().Value()) tensor.requires_grad_(true);
-  signatures_[id] = tensor;
-}
-
-// infer(): the op in the scratch memory with signature ids in place of tensor ids. Infos of its
-// tensor results, or the text of the error.
-Napi::Value Environment::infer(const Info& info) {
-  const Napi::Env env = info.Env();
-  const auto& scratch = *scratch_;
-  std::vector<at::Tensor> inputs;
-  for (uint32_t i = 0; i < scratch[kInputs]; ++i) {
-    const uint32_t id = scratch[kIds + i];
-    inputs.push_back(id == 0 ? at::Tensor() : signatures_.at(id));
-  }
-  const std::vector<double> numbers(numbers_->begin(), numbers_->begin() + scratch[kNumbers]);
-  try {
-    const auto results = inferOnMeta(siteInScratch(), inputs, numbers, scratch[kMode]);
-    auto infos = Napi::Array::New(env, results.size());
-    for (uint32_t i = 0; i < results.size(); ++i) infos.Set(i, infoToJs(env, describe(results[i].toTensor())));
-    return infos;
-  } catch (const Napi::Error&) {
-    throw;
-  } catch (...) {
-    const auto failure = currentFailure(c10::toString(siteInScratch().op.schema().operator_name()), "", scratch[kTrace]);
-    return Napi::String::New(env, failure->message);
-  }
 }
 
 }  // namespace ld
