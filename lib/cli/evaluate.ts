@@ -72,6 +72,7 @@ export function evaluateCommand(): Command {
         'Scores predictions against annotations: MRE, SD and SDR in mm, per landmark, beside the mean shape and the doctors.',
       examples: [
         'landmark-diffusion evaluate --predictions predictions.json --annotations data/isbi --split test1 --json result.json',
+        'landmark-diffusion evaluate --predictions all.json --annotations data/isbi --split test1 --heatmaps out/heatmaps --calibration train --tables uncertainty',
         'landmark-diffusion evaluate --predictions predictions.csv --annotations data/isbi --truth senior --tables all',
       ],
     }),

@@ -4,8 +4,13 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { LandmarkDiffusionError } from '../errors.js'
-import type { PredictedImage, PredictionsFile } from '../evaluation/predictions.js'
-import type { Detection, Detector } from '../inference/detector.js'
+import type {
+  PointUncertainty,
+  PredictedImage,
+  PredictionsFile,
+} from '../evaluation/predictions.js'
+import type { Covariance } from '../evaluation/uncertainty/covariance.js'
+import type { DetectedLandmark, Detection, Detector } from '../inference/detector.js'
 import { formatFiles, type PredictionFormat, predictionFormats } from '../inference/formats.js'
 import type { InputImage } from '../inference/inputs.js'
 import {
@@ -45,6 +50,7 @@ export function predictCommand(): Command {
     examples: [
       'landmark-diffusion predict data/isbi --split test1 --run runs/isbi --out predictions.json',
       'landmark-diffusion predict patient.png --run runs/isbi --pixel-size 0.1 --format json,csv --out patient.json',
+      'landmark-diffusion predict data/isbi --split test1 --run runs/isbi --chains 20 --heatmaps out/heatmaps --out out/test1.json',
       "landmark-diffusion predict 'films/*.jpg' --run runs/isbi --out out/films.json --overlay out/overlay --heatmaps out/heatmaps",
     ],
   })
@@ -64,7 +70,11 @@ export function predictCommand(): Command {
       ['json'],
     )
     .option('--steps <n>', 'network evaluations a chain; 1 is the single step', positiveInteger)
-    .option('--chains <n>', 'independent chains whose heatmaps are averaged', positiveInteger)
+    .option(
+      '--chains <n>',
+      'independent chains: their mean heatmap gives the points, each one a joint sample of all landmarks',
+      positiveInteger,
+    )
     .option('--seed <n>', 'seed of the noise', wholeNumber, 0)
     .option('--batch <n>', 'images computed together', positiveInteger, 4)
     .option('--pixel-size <mm>', 'size of a pixel of the originals', positiveNumber)
@@ -73,7 +83,10 @@ export function predictCommand(): Command {
         .choices(['train', 'test1', 'test2', 'all'])
         .default('all'),
     )
-    .option('--heatmaps <dir>', 'write heatmaps and the film strip of a chain as PNG')
+    .option(
+      '--heatmaps <dir>',
+      'write heatmaps, as PNG and as numbers that `evaluate --heatmaps` reads, and the film strip of a chain',
+    )
     .option('--overlay <dir>', 'write the images with the points on them')
     .option('--json', 'print the predictions as JSON, also with --out')
     .action(runPrediction)
@@ -101,7 +114,10 @@ async function runPrediction(inputs: string[], options: Options): Promise<void> 
   for (let first = 0; first < images.length && !aborted; first += options.batch) {
     const batch = images.slice(first, first + options.batch)
     try {
-      entries.push(...(await predictBatch(detector, batch, options, signal, failures)))
+      const onShare = (share: number) => progress.update(first + share * batch.length)
+      entries.push(
+        ...(await predictBatch(detector, batch, { ...options, signal, failures, onShare })),
+      )
     } catch (error) {
       if (!signal.aborted) throw error
       aborted = true
@@ -158,14 +174,21 @@ function describeScales(images: readonly InputImage[]): void {
   for (const [text, count] of groups) say(`${count} image${count === 1 ? '' : 's'}: ${text}`)
 }
 
-/** Predicts a batch; an image that cannot be read is named in `failures`, and the others go on without it. */
+interface BatchOptions extends Options {
+  signal: AbortSignal
+  /** An image that cannot be read is named here, and the others go on without it. */
+  failures: string[]
+  /** Told how much of the batch's network evaluations is done, 0 to 1. */
+  onShare: (share: number) => void
+}
+
 async function predictBatch(
   detector: Detector,
   batch: readonly InputImage[],
-  options: Options,
-  signal: AbortSignal,
-  failures: string[],
+  options: BatchOptions,
 ): Promise<PredictedImage[]> {
+  const { signal, failures, onShare } = options
+  const { chains = detector.config.sampling.chains } = options
   const { decodeImage } = await import('../data/image.js')
   const decoded = await Promise.all(
     batch.map(async (image) => {
@@ -188,7 +211,10 @@ async function predictBatch(
       chains: options.chains,
       seed: options.seed,
       signal,
-      onStep: film?.onStep,
+      onStep: async (step) => {
+        onShare((step.chain + step.step / step.steps) / chains)
+        await film?.onStep(step)
+      },
       heatmaps: film !== null,
     },
   )
@@ -218,10 +244,24 @@ async function predictBatch(
 type MutableImage = { -readonly [K in keyof PredictedImage]: PredictedImage[K] }
 
 /** Coordinates with a thousandth of a pixel, the rest with six digits: more would only be noise. */
+const pixel = (value: number) => Number(value.toFixed(3))
+const digits = (value: number) => Number(value.toPrecision(6))
+
+function describeUncertainty(landmark: DetectedLandmark): PointUncertainty {
+  const { ere, mean, covariance, within, between, confidence } = landmark
+  const matrix = (rows: Covariance) => rows.map(([a, b]) => [digits(a), digits(b)] as const)
+  return {
+    ...(ere !== undefined && { ere: digits(ere) }),
+    ...(mean && { mean: [pixel(mean[0]), pixel(mean[1])] as const }),
+    ...(covariance && { covariance: matrix(covariance) }),
+    ...(within && { within: matrix(within) }),
+    ...(between && { between: matrix(between) }),
+    ...(confidence !== undefined && { confidence: digits(confidence) }),
+  }
+}
+
 function describeImage(image: InputImage, detection: Detection): MutableImage {
-  const { landmarks, width, height, pixelSize, chains } = detection
-  const pixel = (value: number) => Number(value.toFixed(3))
-  const digits = (value: number) => Number(value.toPrecision(6))
+  const { landmarks, width, height, pixelSize, chains, heatmapPixel } = detection
   const entry: MutableImage = {
     id: image.id,
     file: basename(image.file),
@@ -229,13 +269,8 @@ function describeImage(image: InputImage, detection: Detection): MutableImage {
     height,
     pixelSize,
     points: landmarks.map(({ x, y }) => [pixel(x), pixel(y)]),
-    uncertainty: landmarks.map(({ ere, covariance, confidence }) => ({
-      ...(ere === undefined ? {} : { ere: digits(ere) }),
-      ...(covariance && {
-        covariance: covariance.map(([a, b]): [number, number] => [digits(a), digits(b)]),
-      }),
-      ...(confidence === undefined ? {} : { confidence: digits(confidence) }),
-    })),
+    uncertainty: landmarks.map(describeUncertainty),
+    heatmapPixel: [digits(heatmapPixel[0]), digits(heatmapPixel[1])],
   }
   if (chains) {
     entry.chains = chains.map((points) => points.map(([x, y]) => [pixel(x), pixel(y)]))

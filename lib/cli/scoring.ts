@@ -28,6 +28,10 @@ export interface ScoringOptions {
   pixelSize?: [number, number]
   landmarks?: string
   clinical: ClinicalMode
+  heatmaps?: string
+  ereCutoff?: number
+  calibration?: string
+  calibrationOverlap?: boolean
 }
 
 /** Option reader: one number, or two for x and y, in mm. */
@@ -37,6 +41,14 @@ export function pixelSize(text: string): [number, number] {
   if (x === undefined || y === undefined || parts.length > 2)
     throw new InvalidArgumentError('It must be a number of mm, or two as in 0.1,0.12.')
   return [x, y]
+}
+
+/** Option reader: a number from 0 to 1. */
+function share(text: string): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text)
+  if (!(value >= 0 && value <= 1))
+    throw new InvalidArgumentError('It must be a number from 0 to 1.')
+  return value
 }
 
 /** Adds the options that say what is compared with what. */
@@ -84,6 +96,20 @@ export function addScoringOptions(command: Command): Command {
         .choices(['corrected', 'official'])
         .default('corrected'),
     )
+    .option(
+      '--heatmaps <dir>',
+      'folder that `predict --heatmaps` wrote, for all that needs heatmaps',
+    )
+    .option(
+      '--ere-cutoff <share>',
+      'pixels up to this share of the hottest do not count in the expected radial error of stored heatmaps (default: 0.05)',
+      share,
+    )
+    .option(
+      '--calibration <name>',
+      'other images to fit temperatures and conformal regions on: a split or a file of ids of the same predictions, or another predictions file (.json)',
+    )
+    .option('--calibration-overlap', 'let the calibration use images that are evaluated too')
 }
 
 /** The ids that a split means among those that are annotated. @throws ERR_USAGE for a name that is neither a split nor a file */
@@ -177,6 +203,38 @@ export async function landmarkSetOf({
   return readLandmarkSet(landmarks)
 }
 
+/** What the uncertainty is evaluated with: stored heatmaps and a calibration set. */
+async function uncertaintyOptions(
+  options: ScoringOptions,
+  { evaluate, source }: { evaluate: EvaluateOptions; source: AnnotationSource },
+): Promise<NonNullable<Evidence['uncertainty']>> {
+  const evaluation = await import('../evaluation/index.js')
+  const { heatmaps: folder, ereCutoff, calibration: name, calibrationOverlap = false } = options
+  const heatmaps = folder === undefined ? undefined : evaluation.heatmapFolder(folder)
+  const common = { ...(heatmaps && { heatmaps }), ...(ereCutoff !== undefined && { ereCutoff }) }
+  if (name === undefined) return common
+  const predictions = name.endsWith('.json')
+    ? await evaluation.readPredictions(name)
+    : evaluate.predictions
+  const predicted = new Set(predictions.images.map(({ id }) => id))
+  const ids = name.endsWith('.json') ? source.ids : await idsOfSplit(name, source)
+  const annotations = await source.read(
+    ids.filter((id) => predicted.has(id)),
+    evaluate.truth ?? 'mean',
+  )
+  return {
+    ...common,
+    calibration: {
+      ...evaluate,
+      predictions,
+      annotations,
+      name,
+      mayOverlap: calibrationOverlap,
+      ...(heatmaps && { heatmaps }),
+    },
+  }
+}
+
 /** Reads predictions and annotations and scores them, the mean shape and the doctors. @throws ERR_DATA, ERR_USAGE */
 export async function compare(
   options: ScoringOptions & { annotations: string },
@@ -242,14 +300,16 @@ export async function compare(
     junior && senior ? evaluation.annotatorReference(evaluate, junior, senior) : null,
   ].filter((row) => row !== null)
   const errors = evaluation.radialErrors(evaluate)
-  const evidence: Evidence = { ...evaluate, errors, truths, clinicalMode: options.clinical }
+  const uncertainty = combined ? {} : await uncertaintyOptions(options, { evaluate, source })
+  const clinicalMode = options.clinical
+  const evidence: Evidence = { ...evaluate, errors, truths, clinicalMode, uncertainty }
   return {
     predictions,
     landmarkSet,
     landmarks,
     scores: { result, errors, references },
     evidence,
-    parts: evaluation.evaluateParts(evidence),
+    parts: await evaluation.evaluateParts(evidence),
     truth: annotations,
     junior,
     senior,

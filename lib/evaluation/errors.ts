@@ -73,7 +73,7 @@ export function landmarkMatch({
 }
 
 /** The pairs to score: those in common but for the excluded ones. @throws ERR_USAGE for an excluded name that nothing has */
-function scoredPairs(pairing: Pairing): LandmarkMatch['common'] {
+export function scoredPairs(pairing: Pairing): LandmarkMatch['common'] {
   const { exclude = [] } = pairing
   const { common } = landmarkMatch(pairing)
   const mistaken = exclude.filter((name) => !common.some((pair) => pair.name === name))

@@ -91,3 +91,29 @@ export {
 } from './report/index.js'
 export type { BootstrapOptions } from './statistics/index.js'
 export { conventionText, formatEvaluation } from './text.js'
+export {
+  type CalibrationSource,
+  type ConformalFigures,
+  type ConformalRegions,
+  type ConformalScore,
+  type Covariance,
+  type CovarianceParts,
+  type CoverageCurve,
+  defaultEreCutoff,
+  type ErrorCorrelation,
+  evaluateUncertainty,
+  formatUncertainty,
+  type HeatmapFigures,
+  heatmapFolder,
+  type LandmarkUncertainty,
+  type Likelihood,
+  type OutlierRoc,
+  type Reliability,
+  type RiskCoverage,
+  readHeatmaps,
+  type Temperatures,
+  type TiledHeatmaps,
+  type UncertaintyOptions,
+  type UncertaintyResult,
+  type UncertaintySource,
+} from './uncertainty/index.js'

@@ -14,7 +14,13 @@ export interface PointUncertainty {
   ere?: number
   /** 2 x 2 covariance. */
   covariance?: readonly (readonly [number, number])[]
+  /** Probability of the hottest pixel of the heatmap. */
   confidence?: number
+  /** Mean of the heatmap, the centre of the covariance, in pixels of the original; the point where it is absent. */
+  mean?: Point
+  /** The covariance's parts: mean of the single chains' covariances, and covariance of their means. */
+  within?: readonly (readonly [number, number])[]
+  between?: readonly (readonly [number, number])[]
   [key: string]: unknown
 }
 
@@ -40,6 +46,8 @@ export interface PredictedImage {
   /** The points of each of several sampled chains. */
   chains?: readonly (readonly (Point | null)[])[]
   filmstrip?: readonly FilmFrame[]
+  /** Size of a pixel of the heatmaps in pixels of the original, to which `confidence` refers. */
+  heatmapPixel?: readonly [number, number]
   [key: string]: unknown
 }
 
@@ -56,6 +64,8 @@ const coordinate = z
   .number()
   .refine((value) => Math.abs(value) <= 1e6, 'is more than a million pixels from the image')
 const point = z.tuple([coordinate, coordinate]).nullable()
+// Tuples, because they look at their length before their entries.
+const matrix = z.tuple([z.tuple([z.number(), z.number()]), z.tuple([z.number(), z.number()])])
 const imageSide = z.int().min(1).max(maximumImageSide)
 const millimetres = z.number().positive().max(1000)
 
@@ -71,11 +81,11 @@ const image = z.looseObject({
       z
         .looseObject({
           ere: z.number().optional(),
-          // Tuples, because they look at their length before their entries.
-          covariance: z
-            .tuple([z.tuple([z.number(), z.number()]), z.tuple([z.number(), z.number()])])
-            .optional(),
+          covariance: matrix.optional(),
           confidence: z.number().optional(),
+          mean: z.tuple([coordinate, coordinate]).optional(),
+          within: matrix.optional(),
+          between: matrix.optional(),
         })
         .nullable(),
     )
@@ -84,6 +94,7 @@ const image = z.looseObject({
   filmstrip: z
     .array(z.looseObject({ t: z.number(), file: z.string().min(1).max(10_000) }))
     .optional(),
+  heatmapPixel: z.tuple([z.number().positive(), z.number().positive()]).optional(),
 })
 
 /** More than any landmark set or data set has; they bound what a hostile file can cost. */

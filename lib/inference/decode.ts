@@ -1,5 +1,7 @@
 /** From heatmaps to points on the executor: only peaks and small windows come back to JavaScript, so that a large canvas never blocks the event loop. Same results as `landmarks/heatmap.ts`, which is the readable reference. */
 
+import { type Covariance, combineChains } from '../evaluation/uncertainty/covariance.js'
+import { defaultEreCutoff } from '../evaluation/uncertainty/ere.js'
 import type { Point } from '../landmarks/geometry.js'
 import * as torch from '../torch/index.js'
 import type { Config } from '../training/config-schema.js'
@@ -47,8 +49,13 @@ export async function decodePoints(
 export interface Spread {
   /** Expected radial error: mean distance to the hottest pixel of the part above 5 % of its height. */
   ere: number
+  /** Mean position in pixels of the canvas. */
+  mean: Point
   /** Covariance, within-pixel term included. */
-  covariance: [[number, number], [number, number]]
+  covariance: Covariance
+  /** Its parts within and between the chains, where there are several. */
+  within?: Covariance
+  between?: Covariance
   /** Probability of the hottest pixel. */
   confidence: number
 }
@@ -56,8 +63,7 @@ export interface Spread {
 /**
  * K heatmaps and their hottest pixels -> their spreads, where a pixel of the canvas measures
  * `unit` = [x, y] (in mm, or in pixels of the original image). Definitions: jfm15's `evaluate.py`
- * for the expected radial error, each heatmap with its own maximum; the covariance of the mixture
- * over chains is, by the law of total variance, the within-chain plus the between-chain part.
+ * for the expected radial error, each heatmap with its own maximum.
  */
 export async function measureSpread(
   { logProbabilities, width, height }: Heatmaps,
@@ -80,7 +86,7 @@ export async function measureSpread(
   const dy = offset(1)
   const p = logProbabilities.exp()
   const peak = p.amax([1], { keepdim: true })
-  const core = p.mul(p.gt(peak.mul(0.05)))
+  const core = p.mul(p.gt(peak.mul(defaultEreCutoff)))
   const distance = dx.square().add(dy.square()).sqrt()
   const px = p.mul(dx)
   const figures = torch.stack(
@@ -102,14 +108,33 @@ export async function measureSpread(
   return peaks.map((_, i) => {
     const [ere = 0, x = 0, y = 0, xx = 0, xy = 0, yy = 0, confidence = 0] = values.subarray(i * 7)
     const cross = xy - x * y
+    const [cx, cy] = centres[i] as [number, number]
     return {
       ere,
+      mean: [cx + x / unit[0], cy + y / unit[1]],
       covariance: [
         [xx - x * x + unit[0] ** 2 / 12, cross],
         [cross, yy - y * y + unit[1] ** 2 / 12],
       ],
       confidence,
     }
+  })
+}
+
+/** The spreads of the mean heatmaps, with their covariances as the sum of the parts within and between the chains (law of total variance). chains: [M][K] */
+export function splitSpreads(
+  together: readonly Spread[],
+  chains: readonly (readonly Spread[])[],
+  unit: readonly [number, number],
+): Spread[] {
+  return together.map((spread, k) => {
+    const { total, within, between } = combineChains(
+      chains.map((chain) => {
+        const { mean, covariance } = chain[k] as Spread
+        return { mean: [unit[0] * mean[0], unit[1] * mean[1]], covariance }
+      }),
+    )
+    return { ...spread, covariance: total, within, between }
   })
 }
 

@@ -6,6 +6,7 @@ import { CanvasPool } from '../data/canvas-pool.js'
 import type { GreyImage } from '../data/image.js'
 import type { SampleStep } from '../diffusion/index.js'
 import { LandmarkDiffusionError } from '../errors.js'
+import type { Covariance } from '../evaluation/uncertainty/covariance.js'
 import { type Affine, fitCanvas, type Point } from '../landmarks/geometry.js'
 import type { Landmark } from '../landmarks/landmark-set.js'
 import type { UNet } from '../model/index.js'
@@ -15,6 +16,7 @@ import { type Config, type ConfigSources, loadConfig } from '../training/config.
 import { createModel, landmarkSet } from '../training/parts.js'
 import { RunFolder } from '../training/run-folder.js'
 import { type CanvasPrediction, Predictor } from './predictor.js'
+import type { HeatmapTiles } from './tiles.js'
 
 /** Pixels that are already decoded: row-major, `channels` bytes a pixel (1 grey, 3 RGB, 4 RGBA; default 1). */
 export interface RawImage {
@@ -52,10 +54,27 @@ export interface DetectedLandmark extends Landmark {
   y: number
   /** Expected radial error, in mm with a pixel size and in pixels of the original without. */
   ere?: number
-  /** In mm^2 or square pixels, likewise. */
-  covariance?: [[number, number], [number, number]]
+  /** Mean position, in pixels of the original. */
+  mean?: Point
+  /** In mm^2 or square pixels, likewise; the sum of `within` and `between` where there are several chains. */
+  covariance?: Covariance
+  /** Mean covariance of the single chains, and covariance of their means. */
+  within?: Covariance
+  between?: Covariance
   /** Probability of the hottest pixel of the network's canvas. */
   confidence?: number
+}
+
+/** Probabilities on the network's canvas. */
+export interface DetectedHeatmaps {
+  width: number
+  height: number
+  /** [N * height * width], a landmark after the other. */
+  data: Float32Array
+  /** The same, small enough to be kept. */
+  tiles: HeatmapTiles
+  /** From pixels of the canvas to those of the original. */
+  toOriginal: Affine
 }
 
 export interface Detection {
@@ -67,8 +86,10 @@ export interface Detection {
   pixelSize: [number, number] | null
   /** What each chain says by itself, [M][N], in pixels of the original; null with one chain. */
   chains: Point[][] | null
-  /** Probabilities on the network's canvas, a landmark after the other: [N * height * width]; null unless asked for. */
-  heatmaps: { width: number; height: number; data: Float32Array } | null
+  /** Size of a pixel of the network's canvas in pixels of the original, to which `confidence` refers. */
+  heatmapPixel: [number, number]
+  /** Null unless asked for. */
+  heatmaps: DetectedHeatmaps | null
 }
 
 /** A folder that `train` wrote, or a checkpoint file in it. */
@@ -169,16 +190,19 @@ export class Detector implements AsyncDisposable {
     return {
       landmarks: this.landmarks.map(({ name, label }, n) => {
         const [x, y] = back.apply(prediction.points[n] as Point)
-        return { name, label, x, y, ...prediction.spreads?.[n] }
+        const spread = prediction.spreads?.[n]
+        return { name, label, x, y, ...(spread && { ...spread, mean: back.apply(spread.mean) }) }
       }),
       width,
       height,
       pixelSize,
       chains: prediction.chains?.map((points) => points.map((point) => back.apply(point))) ?? null,
+      heatmapPixel: [back.a, back.e],
       heatmaps: prediction.heatmaps && {
         width: canvasWidth,
         height: canvasHeight,
-        data: prediction.heatmaps,
+        ...prediction.heatmaps,
+        toOriginal: back,
       },
     }
   }

@@ -1,5 +1,6 @@
 /** From images to landmarks. */
 export {
+  type DetectedHeatmaps,
   type DetectedLandmark,
   type Detection,
   type DetectOptions,

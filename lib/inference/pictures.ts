@@ -6,9 +6,11 @@ import sharp, { type Sharp } from 'sharp'
 import type { GreyImage } from '../data/image.js'
 import { resampleToCanvas } from '../data/resample.js'
 import type { SampleStep } from '../diffusion/index.js'
+import { heatmapFileName } from '../evaluation/uncertainty/heatmap-file.js'
 import type { Size } from '../landmarks/geometry.js'
 import * as torch from '../torch/index.js'
 import type { Detection } from './detector.js'
+import { writeHeatmapFile } from './tiles.js'
 
 /** What a reverse chain believes at one time: for every image of the batch, how hot each pixel is for any landmark. */
 export interface FilmFrame {
@@ -86,7 +88,8 @@ export interface HeatmapFiles {
 
 /**
  * Writes into `folder`: `N-NAME.png`, one landmark's heatmap each, its hottest pixel white;
- * `all.png`, all of them over the image; and a frame `film-T.png` for each estimate of the chain.
+ * `all.png`, all of them over the image; a frame `film-T.png` for each estimate of the chain; and
+ * `heatmaps.safetensors`, the probabilities themselves.
  */
 export async function writeHeatmaps(
   folder: string,
@@ -98,7 +101,10 @@ export async function writeHeatmaps(
   const { heatmaps, landmarks } = detection
   await mkdir(folder, { recursive: true })
   if (!heatmaps) throw new TypeError('the detection was made without heatmaps')
-  const { width, height, data } = heatmaps
+  const { width, height, data, tiles, toOriginal } = heatmaps
+  const names = landmarks.map(({ name }) => name)
+  const about = { landmarks: names, width, height, toOriginal }
+  await writeHeatmapFile(join(folder, heatmapFileName), tiles, about)
   const size = { width, height }
   const pixels = width * height
   const canvas = resampleToCanvas(image, size)

@@ -6,7 +6,8 @@ import type { UNet } from '../model/index.js'
 import * as torch from '../torch/index.js'
 import type { Config } from '../training/config-schema.js'
 import { createSampler, imageToNetwork, withPrecision } from '../training/parts.js'
-import { decodePoints, measureSpread, type Spread } from './decode.js'
+import { decodePoints, measureSpread, type Spread, splitSpreads } from './decode.js'
+import { type HeatmapTiles, tileHeatmaps } from './tiles.js'
 
 type Tensor = torch.Tensor
 
@@ -33,14 +34,14 @@ export interface CanvasPrediction {
   /** [M][N]: what each chain says by itself; null with one chain. */
   chains: Point[][] | null
   spreads: Spread[] | null
-  /** [N * H * W] probabilities, a landmark after the other. */
-  heatmaps: Float32Array | null
+  /** Probabilities: [N * H * W], a landmark after the other, and in tiles. */
+  heatmaps: { data: Float32Array; tiles: HeatmapTiles } | null
 }
 
-/** What a network says of a batch: log-probabilities [B * N, H * W], all chains together and each alone. */
-interface Answer {
-  mean: Tensor
-  chains: Tensor[]
+/** What one chain says of each image. */
+interface ChainAnswer {
+  points: Point[][]
+  spreads: Spread[][] | null
 }
 
 export class Predictor {
@@ -65,72 +66,137 @@ export class Predictor {
         const greys = torch
           .tensor(images, { shape: [batch, 1, height, width], dtype: 'uint8' })
           .to('float32')
-        const answer = await withPrecision(this.#config.sampling.precision, () =>
-          this.#answer(imageToNetwork(greys, imageRange), options),
-        )
-        return this.#decode(answer, batch, options)
+        const chains: ChainAnswer[] = []
+        const mean = await this.#answer(imageToNetwork(greys, imageRange), options, async (own) => {
+          chains.push(await this.#decodeChain(own, batch, options))
+        })
+        return this.#decode(mean, chains, batch, options)
       }),
     )
   }
 
-  /** image: [B, 1, H, W] */
-  async #answer(image: Tensor, options: PredictOptions): Promise<Answer> {
-    const { steps, chains, signal, onStep } = options
+  /**
+   * image: [B, 1, H, W] -> log-probabilities [B * N, H * W] of the mean over the chains. `onChain` is
+   * told of each one where there are several; its tensor is freed after the call, so that the memory
+   * does not grow with the number of chains.
+   */
+  async #answer(
+    image: Tensor,
+    options: PredictOptions,
+    onChain: (logProbabilities: Tensor) => Promise<void>,
+  ): Promise<Tensor> {
+    const { precision } = this.#config.sampling
     if (this.#config.diffusion.objective === 'none') {
-      const mean = logProbabilities(this.#model.forward(image))
-      return { mean, chains: [mean] }
+      return withPrecision(precision, () => logProbabilities(this.#model.forward(image)))
     }
-    const sampler = createSampler(this.#config, {
-      ...(steps === undefined ? {} : { steps }),
-      ...(chains === undefined ? {} : { chains }),
-    })
+    const { steps, chains = this.#config.sampling.chains, signal, onStep } = options
+    const sampler = createSampler(this.#config, { chains: 1, ...(steps && { steps }) })
     const generators = options.seeds.map((seed) => new torch.Generator('cpu', seed))
     const shape = [1, this.#model.landmarks, ...image.shape.slice(2)]
-    try {
-      const { logits, chains: each } = await sampler.sample(this.#model, image, {
-        noise: () =>
-          torch.cat(
-            generators.map((generator) => torch.randn(shape, { generator })),
-            0,
-          ),
-        ...(signal ? { signal } : {}),
-        ...(onStep ? { onStep } : {}),
+    const noise = () =>
+      torch.cat(
+        generators.map((generator) => torch.randn(shape, { generator })),
+        0,
+      )
+    const sample = (chain: number) =>
+      withPrecision(precision, async () => {
+        const { logits } = await sampler.sample(this.#model, image, {
+          noise,
+          ...(signal && { signal }),
+          ...(onStep && { onStep: (step) => onStep({ ...step, chain }) }),
+        })
+        return logProbabilities(logits)
       })
-      return { mean: logProbabilities(logits), chains: each.map(logProbabilities) }
+    try {
+      if (chains === 1) return await sample(0)
+      let sum: Tensor | null = null
+      for (let chain = 0; chain < chains; chain++) {
+        const before: Tensor | null = sum
+        sum = await torch.scopeAsync(async () => {
+          const own = await sample(chain)
+          await onChain(own)
+          const probabilities = own.exp()
+          return before ? probabilities.add_(before) : probabilities
+        })
+        before?.dispose()
+      }
+      // The floor, the smallest normal float32, keeps the logarithm finite.
+      return (sum as Tensor)
+        .div(chains)
+        .clampMin(2 ** -126)
+        .log()
     } finally {
       for (const generator of generators) generator.dispose()
     }
   }
 
-  async #decode(answer: Answer, batch: number, options: PredictOptions) {
+  /** own: [B * N, H * W] */
+  async #decodeChain(own: Tensor, batch: number, options: PredictOptions): Promise<ChainAnswer> {
     const { width, height } = this.#config.data
-    const { decode } = this.#config.sampling
-    const size = { width, height }
-    const landmarks = (answer.mean.shape[0] as number) / batch
-    const { points, peaks } = await decodePoints({ logProbabilities: answer.mean, ...size }, decode)
-    const ofChains =
-      answer.chains.length === 1
-        ? null
-        : await Promise.all(
-            answer.chains.map((chain) =>
-              decodePoints({ logProbabilities: chain, ...size }, decode),
-            ),
-          )
+    const maps = { logProbabilities: own, width, height }
+    const { points, peaks } = await decodePoints(maps, this.#config.sampling.decode)
+    const spreads: Spread[][] = []
+    for (let b = 0; b < batch && options.units; b++) {
+      spreads.push(await this.#measure(own, b, peaks, options.units[b] ?? [1, 1]))
+    }
+    const perImage = points.length / batch
+    return {
+      points: Array.from({ length: batch }, (_, b) =>
+        points.slice(b * perImage, (b + 1) * perImage),
+      ),
+      spreads: options.units ? spreads : null,
+    }
+  }
+
+  /** The spreads of one image. One at a time: they need several temporaries of the heatmaps' size. */
+  async #measure(
+    logProbabilities: Tensor,
+    image: number,
+    peaks: readonly number[],
+    unit: readonly [number, number],
+  ): Promise<Spread[]> {
+    const { width, height } = this.#config.data
+    const count = this.#model.landmarks
+    return torch.scopeAsync(() => {
+      const own = logProbabilities.narrow(0, image * count, count)
+      const maps = { logProbabilities: own, width, height }
+      return measureSpread(maps, peaks.slice(image * count, (image + 1) * count), unit)
+    })
+  }
+
+  async #decode(
+    mean: Tensor,
+    chains: readonly ChainAnswer[],
+    batch: number,
+    options: PredictOptions,
+  ): Promise<CanvasPrediction[]> {
+    const { width, height } = this.#config.data
+    const count = this.#model.landmarks
+    const { points, peaks } = await decodePoints(
+      { logProbabilities: mean, width, height },
+      this.#config.sampling.decode,
+    )
     const predictions: CanvasPrediction[] = []
     for (let b = 0; b < batch; b++) {
-      const [from, to] = [b * landmarks, (b + 1) * landmarks]
       const unit = options.units?.[b]
-      // One image at a time: the spreads need several temporaries of the heatmaps' size.
-      const more = await torch.scopeAsync(async () => {
-        const own = answer.mean.narrow(0, from, landmarks)
-        const maps = { logProbabilities: own, ...size }
-        return {
-          spreads: unit ? await measureSpread(maps, peaks.slice(from, to), unit) : null,
-          heatmaps: options.heatmaps ? ((await own.exp().data()) as Float32Array) : null,
-        }
+      const together = unit ? await this.#measure(mean, b, peaks, unit) : null
+      const apart = chains.map(({ spreads }) => spreads?.[b]).filter((own) => own !== undefined)
+      const heatmaps = options.heatmaps
+        ? await torch.scopeAsync(async () => {
+            const own = mean.narrow(0, b * count, count)
+            return {
+              data: (await own.exp().data()) as Float32Array,
+              tiles: await tileHeatmaps({ logProbabilities: own, width, height }),
+            }
+          })
+        : null
+      predictions.push({
+        points: points.slice(b * count, (b + 1) * count),
+        chains: chains.length === 0 ? null : chains.map((chain) => chain.points[b] as Point[]),
+        spreads:
+          together && unit && apart.length > 0 ? splitSpreads(together, apart, unit) : together,
+        heatmaps,
       })
-      const chains = ofChains?.map((chain) => chain.points.slice(from, to)) ?? null
-      predictions.push({ points: points.slice(from, to), chains, ...more })
     }
     return predictions
   }

@@ -183,9 +183,9 @@ describe('the worst points', () => {
   })
 })
 
-it('parts that the evidence is not enough for are left out', () => {
+it('parts that the evidence is not enough for are left out', async () => {
   const evidence = evidenceOf({ a: [[530, 500]] }, { a: [[500, 510]] })
-  expect([...evaluateParts(evidence).keys()]).toEqual([
+  expect([...(await evaluateParts(evidence)).keys()]).toEqual([
     'truths',
     'annotators',
     'distribution',
@@ -193,7 +193,7 @@ it('parts that the evidence is not enough for are left out', () => {
     'worst',
   ])
   const { annotators: _, truths: __, ...alone } = evidence
-  expect([...evaluateParts(alone).keys()]).toEqual(['distribution', 'bias', 'worst'])
+  expect([...(await evaluateParts(alone)).keys()]).toEqual(['distribution', 'bias', 'worst'])
 })
 
 describe('pixel sizes', () => {

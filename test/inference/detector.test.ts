@@ -103,6 +103,38 @@ describe('chains', () => {
     expect(chains?.[0]).not.toEqual(chains?.[1])
   })
 
+  test('part the covariance into what is within them and between their means', async () => {
+    const { landmarks, chains } = await detector.detect(file, { chains: 3, steps: 1 })
+    const [one] = [await detector.detect(file, { steps: 1 })]
+    expect(one.landmarks[0]?.between).toBeUndefined()
+    for (const { covariance, within, between } of landmarks) {
+      for (const [r, c] of [[0, 0], [0, 1], [1, 1]] as const) // biome-ignore format: pairs
+        expect(covariance?.[r][c]).toBeCloseTo((within?.[r][c] ?? 0) + (between?.[r][c] ?? 0), 9)
+      expect((between?.[0][0] ?? 0) + (between?.[1][1] ?? 0)).toBeGreaterThan(0)
+    }
+    // The first chain has the noise of a detection with one chain.
+    expect(chains?.[0]).toEqual(points(one))
+  })
+
+  test('together have the covariance of their mean heatmap', async () => {
+    const { landmarks, heatmaps } = await detector.detect(file, {
+      chains: 3,
+      steps: 1,
+      heatmaps: true,
+    })
+    const { width, height, data = new Float32Array(), toOriginal } = heatmaps ?? {}
+    const size = (width ?? 0) * (height ?? 0)
+    for (const [n, { mean, covariance }] of landmarks.entries()) {
+      const own = data.subarray(n * size, (n + 1) * size)
+      const xs = Array.from(own, (p, i) => [p, i % (width ?? 1)] as const)
+      const mx = xs.reduce((sum, [p, x]) => sum + p * x, 0)
+      const variance = xs.reduce((sum, [p, x]) => sum + p * (x - mx) ** 2, 0)
+      const step = toOriginal?.a ?? 0
+      expect(mean?.[0]).toBeCloseTo(mx * step + (toOriginal?.c ?? 0), 2)
+      expect((covariance?.[0][0] ?? 0) / (step * step * (variance + 1 / 12))).toBeCloseTo(1, 3)
+    }
+  })
+
   test('report their steps, and stop between two of them when told to', async () => {
     const controller = new AbortController()
     const seen: number[] = []

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import sharp from 'sharp'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { readPredictions } from '#lib/evaluation/predictions.js'
+import { readHeatmaps } from '#lib/evaluation/uncertainty/heatmap-file.js'
 import { findInputs } from '#lib/inference/inputs.js'
 import { runToEnd, syntheticData, temporaryFolder } from '../training/fixtures.js'
 
@@ -74,6 +75,15 @@ describe('the command', () => {
     ])
     const [first] = images
     expect(first?.chains).toHaveLength(2)
+    expect(Object.keys(first?.uncertainty?.[0] ?? {}).sort()).toEqual([
+      'between',
+      'confidence',
+      'covariance',
+      'ere',
+      'mean',
+      'within',
+    ])
+    expect((await readHeatmaps(join(folder, 'maps/301/heatmaps.safetensors'))).width).toBe(32)
     expect(first?.filmstrip?.map(({ t }) => t)).toEqual([19, 14, 9, 4])
     for (const { file } of first?.filmstrip ?? []) {
       const { width, height } = await sharp(join(folder, file)).metadata()

@@ -6,6 +6,7 @@ import { biasPart } from './bias.js'
 import { distributionPart } from './distribution.js'
 import type { Evidence, Part, PartResult } from './part.js'
 import { truthsPart } from './truths.js'
+import { uncertaintyPart } from './uncertainty.js'
 import { worstPart } from './worst.js'
 
 export const parts: readonly Part[] = [
@@ -15,13 +16,14 @@ export const parts: readonly Part[] = [
   distributionPart,
   biasPart,
   worstPart,
+  uncertaintyPart,
 ]
 
 /** Every part that the evidence has enough for, by key. */
-export function evaluateParts(evidence: Evidence): ReadonlyMap<string, PartResult> {
+export async function evaluateParts(evidence: Evidence): Promise<ReadonlyMap<string, PartResult>> {
   const results = new Map<string, PartResult>()
   for (const { key, run } of parts) {
-    const result = run(evidence)
+    const result = await run(evidence)
     if (result !== null) results.set(key, result)
   }
   return results

@@ -4,6 +4,8 @@ import type { ClinicalMode } from '../clinical/index.js'
 import type { Annotations } from '../errors.js'
 import type { EvaluateOptions } from '../evaluate.js'
 import type { ErrorTable } from '../metrics.js'
+import type { UncertaintyOptions } from '../uncertainty/evaluate.js'
+import type { UncertaintySource } from '../uncertainty/points.js'
 
 /** What a part may look at. */
 export interface Evidence extends EvaluateOptions {
@@ -13,6 +15,8 @@ export interface Evidence extends EvaluateOptions {
   readonly truths?: ReadonlyMap<string, Annotations>
   /** How the clinical measures are read and their rates averaged; 'corrected' by default. */
   readonly clinicalMode?: ClinicalMode
+  /** Stored heatmaps, and what the uncertainty is calibrated on. */
+  readonly uncertainty?: UncertaintyOptions & Pick<UncertaintySource, 'heatmaps'>
 }
 
 export interface PartResult {
@@ -26,5 +30,5 @@ export interface Part {
   /** The key in the JSON result, and the name that `evaluate --tables` takes. */
   readonly key: string
   /** null where the inputs do not have what the part is about. */
-  readonly run: (evidence: Evidence) => PartResult | null
+  readonly run: (evidence: Evidence) => PartResult | null | Promise<PartResult | null>
 }
