@@ -8,8 +8,8 @@ import { currentFrame, type Frame } from './context.js'
 import { dtypeName } from './dtype.js'
 import { takeId } from './handles.js'
 import { type Change, type Known, type Leaf, plant, walk, written } from './memo.js'
-import { type NativeOutcome, scratch } from './native.js'
-import { noSuchArgument, type Operator, operator } from './operator.js'
+import { type NativeOutcome, scratch, traits } from './native.js'
+import { Kind, noSuchArgument, type Operator, operator } from './operator.js'
 import { checkArguments, plainArguments, plainOptions } from './plain.js'
 import { refuseCrash } from './refusals.js'
 import { intern } from './signature.js'
@@ -200,7 +200,8 @@ function remember(
 ): void {
   const { op, site } = asked
   op.sites.push(site)
-  const known = outcome?.results.every((result) => result.value === undefined)
+  const known =
+    outcome?.results.every((result) => result.value === undefined) && !isOpaque(op, args)
   if (outcome === undefined || !known) {
     plant(op, args, mode, asked)
     return
@@ -212,6 +213,16 @@ function remember(
   const single = same < 0 && one !== undefined && isSignature(one) ? one : null
   const itself = one !== undefined && args[same] instanceof Tensor ? same : -1
   plant(op, args, mode, { ...asked, results, changes, single, itself })
+}
+
+/** Whether shapes depend on more than signatures tell: a storage's size, rows of unequal length. */
+function isOpaque(op: Operator, args: readonly unknown[]): boolean {
+  const isNested = (value: unknown) =>
+    value instanceof Tensor && (value.signature.traits & traits.nested) !== 0
+  return op.arguments.some(({ kind }, index) => {
+    const value = args[index]
+    return kind === Kind.Storage || (Array.isArray(value) ? value.some(isNested) : isNested(value))
+  })
 }
 
 function isSignature(result: Known): result is Tensor['signature'] {

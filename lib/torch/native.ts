@@ -94,6 +94,14 @@ export const scratch = {
 /** Flags of an op's mode: see native/runtime/record.h. */
 export const modeFlags = { grad: 1, inference: 2, autocast: 4, skipUndefined: 8 } as const
 
+/** Bits of `TensorInfo.traits` above its layout: `Trait` in native/dispatch/run.h. */
+export const traits = {
+  conjugated: 1 << 8,
+  negated: 1 << 9,
+  zero: 1 << 10,
+  nested: 1 << 11,
+} as const
+
 /** Site::Slot of native/dispatch/site.h; -1 takes the schema's default. */
 export const slots = {
   default: -1,

@@ -8,7 +8,10 @@ import { Tensor } from './tensor.js'
 
 type Refusal = (args: readonly unknown[]) => string | null
 
-const internal: Refusal = () => 'it is an internal of functorch and has no meaning outside of it'
+const insertedDimension: Refusal = ([self, , , dim]) =>
+  self instanceof Tensor && typeof dim === 'number' && dim >= 0 && dim <= self.ndim
+    ? null
+    : `out_dim ${String(dim)} is no place for a dimension`
 
 const emptyList: Refusal = ([tensors]) =>
   Array.isArray(tensors) && tensors.length === 0 ? 'the list of tensors is empty' : null
@@ -20,21 +23,27 @@ const dimensions: Refusal = ([self, dims]) => {
   return valid ? null : `dim [${dims}] names no dimensions of a tensor of ${self.ndim}`
 }
 
+/** Tensors of `unbatched` dimensions that are not empty, with or without a batch (which may be empty) before. */
 const sameRank =
-  (rank: readonly number[]): Refusal =>
+  (unbatched: number): Refusal =>
   ([gradient, self]) => {
     const tensors = [gradient, self].filter((value) => value instanceof Tensor)
     const [first] = tensors
-    const valid = tensors.every(({ ndim, numel }) => rank.includes(ndim) && numel > 0)
-    return valid && tensors.every(({ ndim }) => ndim === first?.ndim)
+    const valid = tensors.every(
+      ({ ndim, shape }) =>
+        ndim === first?.ndim &&
+        (ndim === unbatched || ndim === unbatched + 1) &&
+        shape.slice(-unbatched).every((size) => size > 0),
+    )
+    return valid
       ? null
-      : `gradient and input must both have ${rank.join(' or ')} dimensions and be not empty`
+      : `gradient and input must both have ${unbatched} or ${unbatched + 1} dimensions and be not empty`
   }
 
 const refusals: Readonly<Record<string, Refusal>> = {
   'aten::_native_batch_norm_legit.no_stats': (args) =>
     args[3] === false ? 'without running statistics, training must be true' : null,
-  'aten::_remove_batch_dim': internal,
+  'aten::_remove_batch_dim': insertedDimension,
   'aten::_stack': emptyList,
   'aten::_stack.out': emptyList,
   'aten::_fft_r2c': dimensions,
@@ -43,10 +52,10 @@ const refusals: Readonly<Record<string, Refusal>> = {
   'aten::_fft_c2c.out': dimensions,
   'aten::_fft_c2r': dimensions,
   'aten::_fft_c2r.out': dimensions,
-  'aten::reflection_pad1d_backward': sameRank([2, 3]),
-  'aten::reflection_pad1d_backward.grad_input': sameRank([2, 3]),
-  'aten::reflection_pad2d_backward': sameRank([3, 4]),
-  'aten::reflection_pad2d_backward.grad_input': sameRank([3, 4]),
+  'aten::reflection_pad1d_backward': sameRank(2),
+  'aten::reflection_pad1d_backward.grad_input': sameRank(2),
+  'aten::reflection_pad2d_backward': sameRank(3),
+  'aten::reflection_pad2d_backward.grad_input': sameRank(3),
 }
 
 /** Throws ERR_SCHEMA for a call that libtorch would not survive. */

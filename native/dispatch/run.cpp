@@ -221,7 +221,12 @@ TensorInfo describe(const at::Tensor& tensor) {
 std::string brief(const at::Tensor& tensor) {
   if (!tensor.defined()) return "undefined";
   std::ostringstream out;
-  out << c10::toString(tensor.scalar_type()) << tensor.sizes();
+  out << c10::toString(tensor.scalar_type());
+  if (tensor.is_nested()) {
+    out << "[nested]";
+  } else {
+    out << tensor.sizes();
+  }
   if (!tensor.is_cpu()) out << "@" << tensor.device();
   return out.str();
 }

@@ -111,9 +111,10 @@ c10::IValue list(const c10::Argument& argument, const Napi::Value& value, Conver
     const uint32_t length = array.Length();
     result.reserve(length);
     for (uint32_t i = 0; i < length; ++i) result.push_back(element(argument, array.Get(i)));
-  } else if (argument.N() && (value.IsNumber() || value.IsBigInt())) {
+  } else if (value.IsNumber() || value.IsBigInt()) {
+    // As in Python: one number stands for `int[2]` of it, and for an `int[]` of one.
     const T repeated = element(argument, value);
-    for (int32_t i = 0; i < *argument.N(); ++i) result.push_back(repeated);
+    for (int32_t i = 0; i < argument.N().value_or(1); ++i) result.push_back(repeated);
   } else {
     refuse(argument, value, argument.real_type()->str());
   }
