@@ -71,9 +71,13 @@ export function formatPath(path: readonly PropertyKey[]): string {
   return text === '' ? 'the file' : text
 }
 
+/** A hostile key or name would fill the screen. */
+const issueLength = 300
+
 /** The first wrong keys of a value, each with its path below `prefix`. */
 export function describeIssues(error: z.ZodError, prefix: readonly PropertyKey[] = []): string[] {
-  return error.issues
-    .slice(0, 3)
-    .map(({ path, message }) => `${formatPath([...prefix, ...path])}: ${message}`)
+  return error.issues.slice(0, 3).map(({ path, message }) => {
+    const text = `${formatPath([...prefix, ...path])}: ${message}`
+    return text.length > issueLength ? `${text.slice(0, issueLength)}...` : text
+  })
 }
