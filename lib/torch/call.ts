@@ -11,7 +11,6 @@ import { type Change, type Known, type Leaf, plant, walk, written } from './memo
 import { type NativeOutcome, scratch, traits } from './native.js'
 import { Kind, noSuchArgument, type Operator, operator } from './operator.js'
 import { checkArguments, plainArguments, plainOptions } from './plain.js'
-import { refuseCrash } from './refusals.js'
 import { intern } from './signature.js'
 import { createSite } from './site.js'
 import { SliceShapes } from './slices.js'
@@ -158,7 +157,6 @@ function single(results: unknown[]): unknown {
 
 /** First call of these constants and signatures. It is remembered if libtorch accepts it. */
 function first(op: Operator, args: readonly unknown[], frame: Frame): unknown {
-  refuseCrash(op, args)
   makeRoom()
   const { native, words } = addon()
   const { mode } = frame

@@ -20,6 +20,12 @@ struct Cursor {
   const uint32_t* numbers;
 };
 
+// Kernels do not look whether a tensor is one.
+const at::Tensor& held(const TensorTable::Slot& slot) {
+  TORCH_CHECK(slot.tensor.defined(), "an argument holds nothing: a gradient that no backward() reached, or a result that never came");
+  return slot.tensor;
+}
+
 void push(const Site& site, Session& session, Cursor cursor, torch::jit::Stack& stack) {
   for (const Site::Argument& argument : site.arguments) {
     switch (argument.slot) {
@@ -31,7 +37,7 @@ void push(const Site& site, Session& session, Cursor cursor, torch::jit::Stack& 
         if (id == 0) {
           stack.emplace_back();
         } else {
-          stack.emplace_back(session.table.at(id).tensor);
+          stack.emplace_back(held(session.table.at(id)));
         }
         break;
       }
@@ -151,6 +157,7 @@ Outcome attempt(Session& session, const View& view) {
   try {
     push(view.site, session, {view.ids, view.numbers}, stack);
     if (view.mode & record::SkipUndefined) skipUndefined(stack);
+    if (view.site.guard != nullptr) view.site.guard(stack);
     const ModeGuard guard(view.mode);
     view.site.op.callBoxed(stack);
     return {std::move(stack), nullptr, {}};

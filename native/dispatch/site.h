@@ -7,6 +7,8 @@
 
 #include <vector>
 
+#include "dispatch/guards.h"
+
 namespace ld {
 
 struct Site {
@@ -41,9 +43,10 @@ struct Site {
     }
   };
 
-  explicit Site(c10::OperatorHandle op) : op(std::move(op)) {}
+  explicit Site(c10::OperatorHandle handle) : op(std::move(handle)), guard(guardOf(op.schema().operator_name())) {}
 
   c10::OperatorHandle op;
+  Guard guard;
   std::vector<Argument> arguments;
   std::vector<bool> written;  // per result: it is one of the arguments, in place or out=
 };

@@ -1,5 +1,6 @@
 #include "runtime/lifetime.h"
 
+#include <ATen/Context.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -33,6 +34,8 @@ void startProcess() {
   std::call_once(once, [] {
     installCpuAllocator();
     registerKernels();
+    // Kernels for sparse tensors trust the indices; libtorch checks them only where it is told to.
+    at::globalContext().setCheckSparseTensorInvariants(true);
     on_exit(&atExit, nullptr);
   });
 }

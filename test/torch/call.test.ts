@@ -89,21 +89,52 @@ describe('torch.call', () => {
     ['an unknown memory format', () => torch.ones([2]).clone({ memoryFormat: 'nhwc' as never })],
     ['too few arguments', () => torch.call('aten::mm', [torch.ones([2, 2])])],
     ['too many arguments', () => torch.call('aten::relu', [torch.ones([2]), 1])],
-    [
-      'a call that crashes libtorch',
-      () =>
-        torch.call('aten::_native_batch_norm_legit.no_stats', [
-          torch.ones([1, 2, 3]),
-          null,
-          null,
-          false,
-          0.1,
-          1e-5,
-        ]),
-    ],
     ['no array', () => torch.call('aten::relu', 3 as never)],
   ])('refuses %s with ERR_SCHEMA', (_, run) => {
     expect(run).toThrow(expect.objectContaining({ code: 'ERR_SCHEMA' }))
+  })
+
+  test.each([
+    [
+      'batch norm without statistics outside of training',
+      'aten::_native_batch_norm_legit.no_stats',
+      () => [torch.ones([1, 2, 3]), null, null, false, 0.1, 1e-5],
+    ],
+    [
+      'an FFT along one dimension twice',
+      'aten::_fft_r2c',
+      () => [torch.ones([4, 4]), [1, 1], 0, true],
+    ],
+    [
+      'gates that are no multiple of four',
+      'aten::_thnn_differentiable_lstm_cell_backward',
+      () => [
+        torch.ones([1, 1]),
+        null,
+        torch.ones([1, 3]),
+        torch.ones([1, 3]),
+        null,
+        null,
+        torch.ones([1, 1]),
+        torch.ones([1, 1]),
+      ],
+    ],
+    ['lists of different lengths', 'aten::_foreach_copy', () => [[], [torch.ones([2])]]],
+  ])('refuses %s, which would crash libtorch, with ERR_OP', (_, name, args) => {
+    expect(() => torch.call(name, args())).toThrow(expect.objectContaining({ code: 'ERR_OP' }))
+  })
+
+  test('a guard looks at each call, not only at the first of a kind', async () => {
+    const expand = (crow: number[]) =>
+      torch.call('aten::_convert_indices_from_csr_to_coo', [
+        torch.tensor(crow, { dtype: 'int64' }),
+        torch.tensor([0, 1], { dtype: 'int64' }),
+      ]) as torch.Tensor
+    expect(await expand([0, 1, 2]).tolist()).toEqual([
+      [0n, 1n],
+      [0n, 1n],
+    ])
+    await expect(expand([0, 2 ** 40, 2]).data()).rejects.toMatchObject({ code: 'ERR_OP' })
   })
 
   test("throws libtorch's own message at the line of the first call with wrong shapes", () => {

@@ -1,0 +1,331 @@
+#include "dispatch/guards.h"
+
+#include <ATen/core/Tensor.h>
+#include <c10/util/Exception.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+namespace ld {
+
+namespace {
+
+using Stack = torch::jit::Stack;
+
+// Undefined where the argument is none.
+at::Tensor tensor(const Stack& stack, size_t i) { return stack.at(i).isTensor() ? stack[i].toTensor() : at::Tensor(); }
+
+std::vector<int64_t> ints(const Stack& stack, size_t i) {
+  return stack.at(i).isIntList() ? stack[i].toIntVector() : std::vector<int64_t>();
+}
+
+bool sameSizes(const at::Tensor& a, const at::Tensor& b) {
+  return a.defined() && b.defined() && a.layout() == b.layout() && a.sizes() == b.sizes();
+}
+
+bool strided(const at::Tensor& tensor) { return tensor.defined() && !tensor.is_nested() && tensor.layout() == at::kStrided; }
+
+void functorch(const Stack&) { TORCH_CHECK(false, "an internal of functorch, without meaning outside of it"); }
+
+void mustTrain(const Stack& stack) {
+  TORCH_CHECK(stack.at(3).toBool(), "without running statistics, training must be true");
+}
+
+void someTensors(const Stack& stack) { TORCH_CHECK(!stack.at(0).toTensorVector().empty(), "the list of tensors is empty"); }
+
+void transformed(const Stack& stack) {
+  const auto self = tensor(stack, 0);
+  auto dims = ints(stack, 1);
+  TORCH_CHECK(strided(self), "wants a strided tensor");
+  for (auto& dim : dims) {
+    TORCH_CHECK(dim >= -self.dim() && dim < self.dim(), "dim ", dim, " names no dimension of a tensor of ", self.dim());
+    dim = (dim + self.dim()) % self.dim();
+  }
+  std::sort(dims.begin(), dims.end());
+  TORCH_CHECK(!dims.empty() && std::adjacent_find(dims.begin(), dims.end()) == dims.end(),
+              "dim must name at least one dimension, and each once");
+}
+
+// gradient and input of a padding: the same rank, one of two, and nothing empty.
+template <int64_t Rank>
+void padded(const Stack& stack) {
+  const auto gradient = tensor(stack, 0), self = tensor(stack, 1);
+  for (const auto& each : {gradient, self}) {
+    TORCH_CHECK(strided(each) && (each.dim() == Rank || each.dim() == Rank + 1) && each.numel() > 0,
+                "gradient and input must both have ", Rank, " or ", Rank + 1, " dimensions and be not empty");
+  }
+  TORCH_CHECK(gradient.dim() == self.dim() && gradient.scalar_type() == self.scalar_type(),
+              "gradient and input must have the same dimensions and dtype");
+}
+
+// (grad_output, self, kernel_size, output_size, indices)
+template <int64_t Rank>
+void fractionalPool(const Stack& stack) {
+  const auto gradient = tensor(stack, 0), self = tensor(stack, 1), indices = tensor(stack, 4);
+  const auto size = ints(stack, 3);
+  TORCH_CHECK(ints(stack, 2).size() == Rank && size.size() == Rank, "kernel_size and output_size must have ", Rank, " numbers");
+  TORCH_CHECK(strided(self) && (self.dim() == Rank + 1 || self.dim() == Rank + 2) && self.numel() > 0, "input must have ",
+              Rank + 1, " or ", Rank + 2, " dimensions and be not empty");
+  TORCH_CHECK(sameSizes(gradient, indices) && gradient.dim() == self.dim(), "gradient and indices must have the same shape");
+  TORCH_CHECK(gradient.scalar_type() == self.scalar_type() && indices.scalar_type() == at::kLong,
+              "gradient and input must have one dtype, and the indices int64");
+  for (int64_t i = 0; i < self.dim(); ++i) {
+    const bool pooled = i >= self.dim() - Rank;
+    TORCH_CHECK(gradient.size(i) == (pooled ? size[i - (self.dim() - Rank)] : self.size(i)),
+                "gradient must have the shape of the pooled input");
+  }
+}
+
+// (input, weight, bias?, padding, stride)
+void nnpack(const Stack& stack) {
+  const auto input = tensor(stack, 0), weight = tensor(stack, 1), bias = tensor(stack, 2);
+  const auto padding = ints(stack, 3), stride = ints(stack, 4);
+  for (const auto& each : {input, weight}) {
+    TORCH_CHECK(strided(each) && each.is_cpu() && each.dim() == 4 && each.numel() > 0 && each.scalar_type() == at::kFloat,
+                "input and weight must be float32 of 4 dimensions on the CPU, and not empty");
+  }
+  TORCH_CHECK(input.size(1) == weight.size(1), "input and weight must have the same number of channels");
+  TORCH_CHECK(!bias.defined() || (strided(bias) && bias.scalar_type() == at::kFloat && bias.dim() == 1 && bias.size(0) == weight.size(0)),
+              "bias must be float32 of one value per output channel");
+  TORCH_CHECK(padding.size() == 2 && stride.size() == 2, "padding and stride must have 2 numbers");
+  for (size_t i = 0; i < 2; ++i) {
+    TORCH_CHECK(padding[i] >= 0 && padding[i] < weight.size(2 + i) && stride[i] > 0,
+                "padding must be smaller than the kernel, and stride positive");
+    TORCH_CHECK(input.size(2 + i) + 2 * padding[i] >= weight.size(2 + i), "the kernel is larger than the padded input");
+  }
+}
+
+// (grad_output, self, weight, kernel_size, stride, padding)
+void slowConvolution(const Stack& stack) {
+  const auto gradient = tensor(stack, 0), self = tensor(stack, 1), weight = tensor(stack, 2);
+  const auto kernel = ints(stack, 3), stride = ints(stack, 4), padding = ints(stack, 5);
+  for (const auto& each : {gradient, self, weight}) {
+    TORCH_CHECK(strided(each) && each.dim() == 4 && each.numel() > 0 && each.scalar_type() == self.scalar_type(),
+                "gradient, input and weight must have 4 dimensions and one dtype, and be not empty");
+  }
+  TORCH_CHECK(kernel.size() == 2 && stride.size() == 2 && padding.size() == 2, "kernel_size, stride and padding must have 2 numbers");
+  TORCH_CHECK(weight.size(0) == gradient.size(1) && weight.size(1) == self.size(1) && self.size(0) == gradient.size(0),
+              "gradient, input and weight do not belong together");
+  for (size_t i = 0; i < 2; ++i) {
+    TORCH_CHECK(kernel[i] == weight.size(2 + i) && stride[i] > 0 && padding[i] >= 0 && padding[i] < (int64_t{1} << 31) &&
+                    gradient.size(2 + i) == (self.size(2 + i) + 2 * padding[i] - kernel[i]) / stride[i] + 1,
+                "gradient has not the shape of the convolution's output");
+  }
+}
+
+// quantized_lstm_cell(input, hx, ...)
+void twoStates(const Stack& stack) {
+  TORCH_CHECK(stack.at(1).toTensorVector().size() == 2, "hx must be two tensors, the hidden state and the cell state");
+}
+
+// Gates of an LSTM (4) or GRU (3) cell, [batch, Gates * hidden], and states [batch, hidden].
+void cell(const at::Tensor& input, const at::Tensor& hidden, int64_t gates, std::initializer_list<at::Tensor> states) {
+  TORCH_CHECK(strided(input) && input.dim() == 2 && input.size(1) > 0 && input.size(1) % gates == 0 && sameSizes(input, hidden),
+              "the gates must be two tensors of one shape, [batch, ", gates, " * hidden]");
+  for (const auto& state : states) {
+    TORCH_CHECK(!state.defined() || (strided(state) && state.dim() == 2 && state.size(0) == input.size(0) && state.size(1) == input.size(1) / gates),
+                "states and gradients must have the shape [batch, hidden]");
+  }
+}
+
+// (grad_hy, input_gates, hidden_gates, hx, input_bias?, hidden_bias?)
+void gruBackward(const Stack& stack) {
+  cell(tensor(stack, 1), tensor(stack, 2), 3, {tensor(stack, 0), tensor(stack, 3)});
+}
+
+// (grad_hy?, grad_cy?, input_gates, hidden_gates, input_bias?, hidden_bias?, cx, cy)
+void lstmBackward(const Stack& stack) {
+  cell(tensor(stack, 2), tensor(stack, 3), 4, {tensor(stack, 0), tensor(stack, 1), tensor(stack, 6), tensor(stack, 7)});
+  TORCH_CHECK(tensor(stack, 0).defined() || tensor(stack, 1).defined(), "one of the gradients must be there");
+}
+
+// (self [.., n, k], A [.., n, n])
+void choleskySolve(const Stack& stack) {
+  const auto self = tensor(stack, 0), a = tensor(stack, 1);
+  TORCH_CHECK(strided(self) && strided(a) && self.dim() >= 2 && a.dim() == self.dim() && a.size(-1) == a.size(-2) &&
+                  a.size(-1) == self.size(-2) && self.scalar_type() == a.scalar_type(),
+              "wants [.., n, k] and [.., n, n] of one dtype");
+  TORCH_CHECK(self.sizes().slice(0, self.dim() - 2) == a.sizes().slice(0, a.dim() - 2), "the batch dimensions differ");
+}
+
+// (qkv [batch, tokens, 3 * dim], bias [3 * dim], num_heads)
+void rescaleQkv(const Stack& stack) {
+  const auto qkv = tensor(stack, 0), bias = tensor(stack, 1);
+  const int64_t heads = stack.at(2).toInt();
+  TORCH_CHECK(qkv.defined() && qkv.dim() == 3 && bias.defined() && strided(bias) && bias.dim() == 1 && bias.size(0) > 0 &&
+                  heads > 0 && bias.size(0) % (3 * heads) == 0,
+              "wants qkv [batch, tokens, 3 * dim], bias [3 * dim], and heads that divide dim");
+  TORCH_CHECK(qkv.is_nested() || (qkv.size(2) == bias.size(0) && qkv.scalar_type() == bias.scalar_type()),
+              "qkv and bias must have one length and dtype");
+}
+
+// (v, g, dim, ...): norms over all dimensions but one.
+void weightNorm(const at::Tensor& v, const at::Tensor& g, int64_t dim) {
+  TORCH_CHECK(strided(v) && strided(g) && v.dim() > 0 && v.numel() > 0, "v and g must be strided and not empty");
+  TORCH_CHECK(dim == 0 || dim == v.dim() - 1, "dim must be the first or the last dimension of v");
+  TORCH_CHECK(g.numel() == v.size(dim) && g.scalar_type() == v.scalar_type(), "g must have one value per slice of v, of its dtype");
+}
+
+void weightNormForward(const Stack& stack) { weightNorm(tensor(stack, 0), tensor(stack, 1), stack.at(2).toInt()); }
+
+// _weight_norm composes one of any dim, which then takes the slow way.
+void weightNormAny(const Stack& stack) {
+  const auto v = tensor(stack, 0), g = tensor(stack, 1);
+  TORCH_CHECK(strided(v) && strided(g) && v.dim() > 0 && v.numel() > 0 && g.numel() > 0, "v and g must be strided and not empty");
+  const int64_t dim = stack.at(2).toInt();
+  if (dim == 0 || dim == v.dim() - 1) weightNorm(v, g, dim);
+}
+
+// (grad_w, saved_v, saved_g, saved_norms, dim)
+void weightNormBackward(const Stack& stack) {
+  const auto v = tensor(stack, 1), g = tensor(stack, 2);
+  weightNorm(v, g, stack.at(4).toInt());
+  TORCH_CHECK(sameSizes(tensor(stack, 0), v) && tensor(stack, 0).scalar_type() == v.scalar_type(), "the gradient must be like v");
+  TORCH_CHECK(strided(tensor(stack, 3)) && tensor(stack, 3).numel() == g.numel(), "the norms must be like g");
+}
+
+// (input, running_mean?, running_var?, momentum)
+void runningStatistics(const Stack& stack) {
+  const auto input = tensor(stack, 0);
+  TORCH_CHECK(strided(input) && input.dim() >= 2, "input must have channels in its second dimension");
+  for (size_t i : {1, 2}) {
+    const auto running = tensor(stack, i);
+    TORCH_CHECK(running.defined() == tensor(stack, 1).defined() && (!running.defined() || (strided(running) && running.dim() == 1 && running.size(0) == input.size(1))),
+                "both running statistics or none, of one value per channel");
+  }
+}
+
+// Lists of a _foreach operator go together, element by element.
+void sameLengths(const Stack& stack) {
+  size_t length = 0;
+  for (const auto& value : stack) {
+    if (!value.isList()) continue;
+    const size_t own = value.toListRef().size();
+    if (length == 0) length = own;
+    TORCH_CHECK(own > 0 && own == length, "the lists must have one length, and not be empty");
+  }
+}
+
+// (self, dim, index, grad)
+void gatherBackward(const Stack& stack) {
+  const auto self = tensor(stack, 0), index = tensor(stack, 2), gradient = tensor(stack, 3);
+  const int64_t dim = stack.at(1).toInt();
+  TORCH_CHECK(strided(self) && strided(index) && index.scalar_type() == at::kLong && sameSizes(index, gradient) && index.dim() == self.dim() &&
+                  dim >= -self.dim() && dim < self.dim(),
+              "index must be int64 of the gradient's shape, and dim one of its dimensions");
+}
+
+// The values of an index tensor, on the CPU.
+std::vector<int64_t> valuesOf(const at::Tensor& indices) {
+  const auto flat = indices.to(at::kLong).contiguous();
+  return {flat.const_data_ptr<int64_t>(), flat.const_data_ptr<int64_t>() + flat.numel()};
+}
+
+bool isIndex(const at::Tensor& tensor) {
+  return strided(tensor) && tensor.is_cpu() && (tensor.scalar_type() == at::kLong || tensor.scalar_type() == at::kInt);
+}
+
+// (crow_indices [.., rows + 1], col_indices [.., nnz]): the values are bounds of what is written.
+void csrToCoo(const Stack& stack) {
+  const auto crow = tensor(stack, 0), col = tensor(stack, 1);
+  TORCH_CHECK(isIndex(crow) && isIndex(col) && crow.scalar_type() == col.scalar_type() && crow.dim() > 0 && crow.dim() == col.dim() &&
+                  crow.size(-1) > 0 && crow.sizes().slice(0, crow.dim() - 1) == col.sizes().slice(0, col.dim() - 1),
+              "wants crow_indices [.., rows + 1] and col_indices [.., nnz] of one integer dtype on the CPU");
+  const auto bounds = valuesOf(crow);
+  const auto length = static_cast<size_t>(crow.size(-1));
+  for (size_t i = 0; i < bounds.size(); ++i) {
+    const int64_t least = i % length == 0 ? 0 : bounds[i - 1];
+    TORCH_CHECK(bounds[i] >= least && bounds[i] <= col.size(-1), "crow_indices must rise from 0 to the number of col_indices");
+  }
+}
+
+// (self [nnz], size): sorted row numbers, each smaller than size.
+void cooToCsr(const Stack& stack) {
+  const auto rows = tensor(stack, 0);
+  const int64_t size = stack.at(1).toInt();
+  TORCH_CHECK(isIndex(rows) && rows.dim() == 1 && size >= 0, "wants row indices [nnz] of an integer dtype on the CPU, and their number of rows");
+  int64_t least = 0;
+  for (const int64_t row : valuesOf(rows)) {
+    TORCH_CHECK(row >= least && row < size, "the row indices must be sorted and smaller than ", size);
+    least = row;
+  }
+}
+
+void needsItsWorkspace(const Stack&) {
+  TORCH_CHECK(false, "called by the backward pass of mkldnn_rnn_layer only: nobody else's workspace can be checked");
+}
+
+// (weight0, weight1, hidden_size, ..., input_size?)
+void rnnWeights(const Stack& stack) {
+  for (size_t i : {0, 1}) {
+    const auto weight = tensor(stack, i);
+    TORCH_CHECK(weight.defined() && weight.dim() == 2 && weight.numel() > 0, "the weights must have 2 dimensions and be not empty");
+  }
+  TORCH_CHECK(stack.at(2).toInt() > 0, "hidden_size must be positive");
+  TORCH_CHECK(!stack.at(6).isIntList() || ints(stack, 6).size() == 3, "input_size must have 3 numbers");
+}
+
+// (self, other, self_num_batch_dims)
+void batchDimensions(const Stack& stack) {
+  const int64_t count = stack.at(2).toInt();
+  TORCH_CHECK(strided(tensor(stack, 0)) && strided(tensor(stack, 1)) && count >= 0 && count <= tensor(stack, 0).dim(),
+              "self_num_batch_dims must name leading dimensions of self");
+}
+
+// range.out(start, end, step, out): a whole-number result needs a whole step.
+void wholeStep(const Stack& stack) {
+  const auto out = tensor(stack, 3);
+  if (!out.defined() || !at::isIntegralType(out.scalar_type(), /*includeBool=*/true)) return;
+  const double step = stack.at(2).toScalar().toDouble();
+  TORCH_CHECK(step <= -1 || step >= 1, "a step between -1 and 1 is none in ", c10::toString(out.scalar_type()));
+}
+
+const std::unordered_map<std::string, Guard>& guards() {
+  // A name with an overload stands before the name alone, which holds for all overloads.
+  static const auto* const all = new std::unordered_map<std::string, Guard>{
+      {"aten::_native_batch_norm_legit.no_stats", mustTrain},
+      {"aten::_native_batch_norm_legit.no_stats_out", mustTrain},
+      {"aten::_remove_batch_dim", functorch},
+      {"aten::_stack", someTensors},
+      {"aten::_fft_r2c", transformed},
+      {"aten::_fft_c2c", transformed},
+      {"aten::_fft_c2r", transformed},
+      {"aten::reflection_pad1d_backward", padded<2>},
+      {"aten::reflection_pad2d_backward", padded<3>},
+      {"aten::reflection_pad3d_backward", padded<4>},
+      {"aten::fractional_max_pool2d_backward", fractionalPool<2>},
+      {"aten::fractional_max_pool3d_backward", fractionalPool<3>},
+      {"aten::_nnpack_spatial_convolution", nnpack},
+      {"aten::_slow_conv2d_backward", slowConvolution},
+      {"aten::quantized_lstm_cell", twoStates},
+      {"aten::_thnn_differentiable_gru_cell_backward", gruBackward},
+      {"aten::_thnn_differentiable_lstm_cell_backward", lstmBackward},
+      {"aten::_cholesky_solve_helper", choleskySolve},
+      {"aten::_transform_bias_rescale_qkv", rescaleQkv},
+      {"aten::_weight_norm", weightNormAny},
+      {"aten::_weight_norm_interface", weightNormForward},
+      {"aten::_weight_norm_interface_backward", weightNormBackward},
+      {"aten::batch_norm_update_stats", runningStatistics},
+      {"aten::_gather_sparse_backward", gatherBackward},
+      {"aten::_new_zeros_with_same_feature_meta", batchDimensions},
+      {"aten::range.out", wholeStep},
+      {"aten::_convert_indices_from_csr_to_coo", csrToCoo},
+      {"aten::_convert_indices_from_coo_to_csr", cooToCsr},
+      {"aten::mkldnn_rnn_layer_backward", needsItsWorkspace},
+      {"mkldnn::_reorder_mkldnn_rnn_layer_weight", rnnWeights},
+  };
+  return *all;
+}
+
+}  // namespace
+
+Guard guardOf(const c10::OperatorName& name) {
+  const auto& all = guards();
+  for (const auto& wanted : {c10::toString(name), name.name}) {
+    if (const auto found = all.find(wanted); found != all.end()) return found->second;
+  }
+  if (name.name.starts_with("aten::_foreach_")) return sameLengths;
+  return nullptr;
+}
+
+}  // namespace ld
