@@ -4,7 +4,6 @@
 #include <c10/util/Exception.h>
 #include <malloc.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -14,6 +13,8 @@
 #include <mutex>
 #include <utility>
 #include <vector>
+
+#include "runtime/physical_memory.h"
 
 namespace ld {
 
@@ -29,6 +30,7 @@ static_assert(sizeof(Header) == 64);
 constexpr uint64_t kSmallest = 64;
 constexpr uint64_t kMapped = 1u << 20;    // from here on straight from mmap, so that a trim returns it
 constexpr uint64_t kHugePage = 4u << 20;  // from here on transparent huge pages are asked for
+constexpr uint64_t kLooked = 64u << 20;   // from here on the system is asked whether there is as much
 constexpr uint32_t kSteps = 8;            // classes a power of two: at most 12.5 % is wasted
 
 // Rounds up to a size class and names it.
@@ -38,11 +40,6 @@ std::pair<uint64_t, uint32_t> classOf(uint64_t bytes) {
   const uint64_t step = std::max<uint64_t>(power / kSteps, 1);
   const uint64_t over = (bytes - power + step - 1) / step;
   return {power + over * step, static_cast<uint32_t>(std::countr_zero(power)) * kSteps + static_cast<uint32_t>(over)};
-}
-
-uint64_t physicalMemory() {
-  static const uint64_t bytes = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-  return bytes;
 }
 
 class CachingAllocator final : public c10::Allocator {
@@ -86,12 +83,13 @@ class CachingAllocator final : public c10::Allocator {
 
  private:
   void* take(uint64_t bytes) {
-    // The kernel promises more than it has; a tensor that cannot fit must fail here, with words.
-    TORCH_CHECK_WITH(OutOfMemoryError, bytes <= physicalMemory(), "cpu: wanted ", bytes,
-                     " bytes for one tensor, the machine has ", physicalMemory());
+    // Before the size is rounded up, which would overflow.
+    if (bytes > total_) outOfMemory(bytes, total_);
     const auto [size, sizeClass] = classOf(bytes);
     {
       std::lock_guard lock(mutex_);
+      // Tensors that nobody has written to yet take no memory yet.
+      if (live_ + size > total_) outOfMemory(bytes, total_ - std::min(total_, live_));
       live_ += size;
       peak_ = std::max(peak_, live_);
       busiest_ = std::max(busiest_, live_);
@@ -103,19 +101,28 @@ class CachingAllocator final : public c10::Allocator {
         return block + 1;
       }
     }
-    Header* block = fresh(size);
+    Header* block = freshWithin(size);
     if (block == nullptr) {
       trim();
-      block = fresh(size);
+      block = freshWithin(size);
     }
     if (block == nullptr) {
       std::lock_guard lock(mutex_);
       live_ -= size;
-      TORCH_CHECK_WITH(OutOfMemoryError, false, "cpu: wanted ", bytes, " bytes for one tensor, the system gave none");
+      outOfMemory(bytes, physicalMemory().available);
     }
     block->bytes = size;
     block->sizeClass = sizeClass;
     return block + 1;
+  }
+
+  [[noreturn]] static void outOfMemory(uint64_t bytes, uint64_t left) {
+    C10_THROW_ERROR(OutOfMemoryError, c10::str("cpu: wanted ", bytes, " bytes for one tensor, there are ", left));
+  }
+
+  // A fresh block, or nullptr where it would not fit into what is left.
+  static Header* freshWithin(uint64_t size) {
+    return size >= kLooked && size > physicalMemory().available ? nullptr : fresh(size);
   }
 
   static Header* fresh(uint64_t size) {
@@ -150,6 +157,7 @@ class CachingAllocator final : public c10::Allocator {
 
   static void release(void* data);
 
+  const uint64_t total_ = physicalMemory().total;
   std::mutex mutex_;
   std::array<std::vector<Header*>, 64 * kSteps + kSteps + 1> free_;
   uint64_t live_ = 0;

@@ -1,0 +1,64 @@
+#include "runtime/physical_memory.h"
+
+#include <algorithm>
+#include <fstream>
+#include <limits>
+#include <string>
+
+namespace ld {
+
+namespace {
+
+constexpr uint64_t kUnknown = std::numeric_limits<uint64_t>::max();
+
+// The number in a file of one number; "max", and a file that is not there, are no limit.
+uint64_t numberIn(const char* path) {
+  std::ifstream file(path);
+  uint64_t value = 0;
+  return file >> value ? value : kUnknown;
+}
+
+// The number after `name` in a file of lines "name number".
+uint64_t numberAfter(const char* path, const std::string& name) {
+  std::ifstream file(path);
+  std::string word;
+  while (file >> word) {
+    uint64_t value = 0;
+    if (word == name) return file >> value ? value : kUnknown;
+    file.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
+  }
+  return kUnknown;
+}
+
+struct Group {
+  const char *limit, *usage, *statistics, *reclaimable;
+};
+
+// The control group that a container sees as its root, by version 2 and by version 1.
+constexpr Group kGroups[] = {
+    {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.stat", "inactive_file"},
+    {"/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+     "/sys/fs/cgroup/memory/memory.stat", "total_inactive_file"},
+};
+
+}  // namespace
+
+PhysicalMemory physicalMemory() {
+  const auto kibibytes = [](const char* name) {
+    const uint64_t value = numberAfter("/proc/meminfo", name);
+    return value == kUnknown ? kUnknown : value * 1024;
+  };
+  PhysicalMemory memory{kibibytes("MemTotal:"), kibibytes("MemAvailable:")};
+  for (const auto& group : kGroups) {
+    const uint64_t limit = numberIn(group.limit), usage = numberIn(group.usage);
+    // Version 1 writes "no limit" as a number near 2^63.
+    if (limit >= memory.total || usage == kUnknown) continue;
+    const uint64_t reclaimable = numberAfter(group.statistics, group.reclaimable);
+    const uint64_t held = usage - std::min(usage, reclaimable == kUnknown ? 0 : reclaimable);
+    memory.total = limit;
+    memory.available = std::min(memory.available, limit - std::min(limit, held));
+  }
+  return memory;
+}
+
+}  // namespace ld
