@@ -45,10 +45,14 @@ function bytesOf(array: TypedArray): Uint8Array {
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
 }
 
+/** More dimensions than libtorch's kernels take. */
+const mostDimensions = 64
+
 function shapeOf(values: Values): number[] {
   const shape: number[] = []
   let level: Values = values
   while (Array.isArray(level)) {
+    if (shape.length === mostDimensions) throw noValues()
     shape.push(level.length)
     if (level.length === 0) break
     level = level[0] as Values
@@ -59,6 +63,7 @@ function shapeOf(values: Values): number[] {
 function flatten(values: Values, shape: readonly number[], depth: number, out: unknown[]): void {
   if (!Array.isArray(values)) {
     if (depth !== shape.length) throw ragged()
+    if (!['number', 'bigint', 'boolean'].includes(typeof values)) throw noValues()
     out.push(values)
     return
   }
@@ -73,20 +78,35 @@ function ragged(): LandmarkDiffusionError {
   )
 }
 
+function noValues(): LandmarkDiffusionError {
+  return new LandmarkDiffusionError(
+    'ERR_SCHEMA',
+    `tensor() takes numbers, booleans and BigInts, alone or in arrays nested at most ${mostDimensions} deep`,
+  )
+}
+
+function noInteger(value: unknown): LandmarkDiffusionError {
+  return new LandmarkDiffusionError('ERR_SCHEMA', `tensor(): ${value} is no int64`)
+}
+
+function isShape(shape: readonly number[]): boolean {
+  return (
+    Array.isArray(shape) &&
+    shape.length <= mostDimensions &&
+    shape.every((length) => Number.isSafeInteger(length) && length >= 0)
+  )
+}
+
 function pack(values: readonly unknown[], dtype: DType | undefined): TypedArray {
   if (values.every((value) => typeof value === 'boolean')) {
     if (values.length > 0) return Uint8Array.from(values as boolean[], Number)
   }
   if (values.some((value) => typeof value === 'bigint') || dtype === 'int64') {
+    const fraction = values.find((value) => typeof value === 'number' && !Number.isInteger(value))
+    if (fraction !== undefined) throw noInteger(fraction)
     return BigInt64Array.from(values as (number | bigint)[], (value) => BigInt(value))
   }
   const numbers = values as number[]
-  if (!numbers.every((value) => typeof value === 'number' || typeof value === 'boolean')) {
-    throw new LandmarkDiffusionError(
-      'ERR_SCHEMA',
-      'tensor() takes numbers, booleans and BigInts, alone or in nested arrays',
-    )
-  }
   return dtype === 'float64' ? Float64Array.from(numbers) : Float32Array.from(numbers)
 }
 
@@ -135,15 +155,25 @@ function carries(array: TypedArray, dtype: DType): boolean {
 }
 
 function checkLength(array: TypedArray, shape: readonly number[], dtype: DType): void {
+  if (!isShape(shape)) throw noShape('tensor', shape)
   const parts = dtype === 'complex64' || dtype === 'complex128' ? 2 : 1
   const wanted = shape.reduce((product, length) => product * length, parts)
-  const valid = shape.every((length) => Number.isSafeInteger(length) && length >= 0)
-  if (!valid || wanted !== array.length) {
+  if (wanted !== array.length) {
     throw new LandmarkDiffusionError(
       'ERR_SCHEMA',
       `tensor(): shape [${shape.join(', ')}] wants ${wanted} values, got ${array.length}`,
     )
   }
+}
+
+function noShape(name: string, shape: readonly number[]): LandmarkDiffusionError {
+  const shown = Array.isArray(shape)
+    ? `[${shape.slice(0, 8).map(String).join(', ')}]`
+    : typeof shape
+  return new LandmarkDiffusionError(
+    'ERR_SCHEMA',
+    `${name}(): a shape is an array of at most ${mostDimensions} whole numbers, got ${shown}`,
+  )
 }
 
 /** A tensor over raw little-endian bytes, which are copied. */
@@ -153,12 +183,7 @@ export function fromBuffer(
 ): Tensor {
   const view = bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes)
   const { dtype, shape, device = 'cpu', requiresGrad = false } = options
-  if (!shape.every((length) => Number.isSafeInteger(length) && length >= 0)) {
-    throw new LandmarkDiffusionError(
-      'ERR_SCHEMA',
-      `fromBuffer(): [${shape.join(', ')}] is no shape`,
-    )
-  }
+  if (!isShape(shape)) throw noShape('fromBuffer', shape)
   let made: Tensor
   try {
     made = fromBytes(view, shape, dtype, requiresGrad && device === 'cpu')

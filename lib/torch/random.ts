@@ -11,6 +11,11 @@ function toSeed(seed: number | bigint): bigint {
   return BigInt.asUintN(64, BigInt(seed))
 }
 
+function checkState(state: unknown): void {
+  if (state instanceof Uint8Array) return
+  throw new LandmarkDiffusionError('ERR_SCHEMA', 'a state is the Uint8Array that getState() gave')
+}
+
 /** A source of random numbers apart from the default one. Pass it to random operators as `generator`. */
 export class Generator {
   #id: number
@@ -41,6 +46,7 @@ export class Generator {
   }
 
   setState(state: Uint8Array): this {
+    checkState(state)
     addon().native.setGeneratorState(this.id, state)
     return this
   }
@@ -66,5 +72,6 @@ export function getRngState(): Promise<Uint8Array> {
 }
 
 export function setRngState(state: Uint8Array): void {
+  checkState(state)
   addon().native.setGeneratorState(0, state)
 }

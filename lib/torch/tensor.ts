@@ -38,6 +38,9 @@ const layouts = [
   'jagged',
 ]
 
+/** Elements, and arrays that hold none, up to which nested arrays are made. */
+const mostListed = 1 << 26
+
 /** Backward passes queued so far: a tensor has no gradient before one came after it. */
 let passes = 0
 
@@ -205,6 +208,13 @@ export class Tensor {
   /** Values as nested arrays; half-precision as numbers, int64 as bigint, complex as { re, im }. */
   async tolist(): Promise<Nested> {
     const value = await this.#read()
+    const arrays = value.shape.reduce((product, length) => product * Math.max(length, 1), 1)
+    if (arrays > mostListed) {
+      throw new LandmarkDiffusionError(
+        'ERR_OP',
+        `tolist() of shape [${value.shape.join(', ')}] would fill the JavaScript heap; data() gives a typed array`,
+      )
+    }
     return nest(elements(value), value.shape)
   }
 
