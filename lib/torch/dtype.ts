@@ -74,9 +74,10 @@ const names = new Map<number, DType>(
 /** libtorch's ScalarType number of a dtype. Throws ERR_SCHEMA for a name that is none. */
 export function dtypeNumber(dtype: unknown): number {
   if (typeof dtype === 'string' && Object.hasOwn(numbers, dtype)) return numbers[dtype as DType]
+  const shown = typeof dtype === 'string' ? `'${dtype.slice(0, 40)}'` : `a ${typeof dtype}`
   throw new LandmarkDiffusionError(
     'ERR_SCHEMA',
-    `${JSON.stringify(dtype)} is no dtype; there are ${Object.keys(numbers).join(', ')}`,
+    `${shown} is no dtype; there are ${Object.keys(numbers).join(', ')}`,
   )
 }
 

@@ -25,11 +25,17 @@ bool sameSizes(const at::Tensor& a, const at::Tensor& b) {
 
 bool strided(const at::Tensor& tensor) { return tensor.defined() && !tensor.is_nested() && tensor.layout() == at::kStrided; }
 
-void functorch(const Stack&) { TORCH_CHECK(false, "an internal of functorch, without meaning outside of it"); }
-
-void mustTrain(const Stack& stack) {
-  TORCH_CHECK(stack.at(3).toBool(), "without running statistics, training must be true");
+// The values of an index tensor, on the CPU.
+std::vector<int64_t> valuesOf(const at::Tensor& indices) {
+  const auto flat = indices.to(at::kLong).contiguous();
+  return {flat.const_data_ptr<int64_t>(), flat.const_data_ptr<int64_t>() + flat.numel()};
 }
+
+bool isIndex(const at::Tensor& tensor) {
+  return strided(tensor) && tensor.is_cpu() && (tensor.scalar_type() == at::kLong || tensor.scalar_type() == at::kInt);
+}
+
+void functorch(const Stack&) { TORCH_CHECK(false, "an internal of functorch, without meaning outside of it"); }
 
 void someTensors(const Stack& stack) { TORCH_CHECK(!stack.at(0).toTensorVector().empty(), "the list of tensors is empty"); }
 
@@ -46,16 +52,26 @@ void transformed(const Stack& stack) {
               "dim must name at least one dimension, and each once");
 }
 
-// gradient and input of a padding: the same rank, one of two, and nothing empty.
-template <int64_t Rank>
-void padded(const Stack& stack) {
+// (grad_output, self, padding): the last dimensions padded, the others alike.
+template <size_t Padded>
+void reflected(const Stack& stack) {
   const auto gradient = tensor(stack, 0), self = tensor(stack, 1);
+  const auto padding = ints(stack, 2);
+  const auto rank = static_cast<int64_t>(Padded);
   for (const auto& each : {gradient, self}) {
-    TORCH_CHECK(strided(each) && (each.dim() == Rank || each.dim() == Rank + 1) && each.numel() > 0,
-                "gradient and input must both have ", Rank, " or ", Rank + 1, " dimensions and be not empty");
+    TORCH_CHECK(strided(each) && (each.dim() == rank + 1 || each.dim() == rank + 2) && each.numel() > 0,
+                "gradient and input must both have ", rank + 1, " or ", rank + 2, " dimensions and be not empty");
   }
   TORCH_CHECK(gradient.dim() == self.dim() && gradient.scalar_type() == self.scalar_type(),
               "gradient and input must have the same dimensions and dtype");
+  TORCH_CHECK(padding.size() == 2 * Padded, "padding must have ", 2 * Padded, " numbers");
+  for (int64_t i = 0; i < self.dim(); ++i) {
+    const int64_t dim = self.dim() - 1 - i;
+    const int64_t before = i < rank ? padding[2 * i] : 0, after = i < rank ? padding[2 * i + 1] : 0;
+    TORCH_CHECK(std::max(std::abs(before), std::abs(after)) < std::max<int64_t>(self.size(dim), 1) &&
+                    gradient.size(dim) == self.size(dim) + before + after,
+                "gradient must have the shape of the padded input, and each padding be smaller than its dimension");
+  }
 }
 
 // (grad_output, self, kernel_size, output_size, indices)
@@ -133,6 +149,15 @@ void gruBackward(const Stack& stack) {
   cell(tensor(stack, 1), tensor(stack, 2), 3, {tensor(stack, 0), tensor(stack, 3)});
 }
 
+// (self, values, indices, dim)
+void cumulative(const Stack& stack) {
+  const auto self = tensor(stack, 0), indices = tensor(stack, 2);
+  const int64_t dim = stack.at(3).toInt();
+  TORCH_CHECK(strided(self) && sameSizes(self, tensor(stack, 1)) && sameSizes(self, indices) && indices.scalar_type() == at::kLong &&
+                  tensor(stack, 1).scalar_type() == self.scalar_type() && dim >= -self.dim() && dim < std::max<int64_t>(self.dim(), 1),
+              "values and indices must have the input's shape, and dim name one of its dimensions");
+}
+
 // (grad_hy?, grad_cy?, input_gates, hidden_gates, input_bias?, hidden_bias?, cx, cy)
 void lstmBackward(const Stack& stack) {
   cell(tensor(stack, 2), tensor(stack, 3), 4, {tensor(stack, 0), tensor(stack, 1), tensor(stack, 6), tensor(stack, 7)});
@@ -184,15 +209,93 @@ void weightNormBackward(const Stack& stack) {
   TORCH_CHECK(strided(tensor(stack, 3)) && tensor(stack, 3).numel() == g.numel(), "the norms must be like g");
 }
 
-// (input, running_mean?, running_var?, momentum)
-void runningStatistics(const Stack& stack) {
-  const auto input = tensor(stack, 0);
+bool perChannel(const at::Tensor& statistics, const at::Tensor& input) {
+  return strided(statistics) && statistics.dim() == 1 && statistics.size(0) == input.size(1);
+}
+
+// Each tensor of `places` is absent or has one value per channel of the input.
+template <size_t Input, size_t... Places>
+void channels(const Stack& stack) {
+  const auto input = tensor(stack, Input);
   TORCH_CHECK(strided(input) && input.dim() >= 2, "input must have channels in its second dimension");
-  for (size_t i : {1, 2}) {
-    const auto running = tensor(stack, i);
-    TORCH_CHECK(running.defined() == tensor(stack, 1).defined() && (!running.defined() || (strided(running) && running.dim() == 1 && running.size(0) == input.size(1))),
-                "both running statistics or none, of one value per channel");
+  for (const size_t place : {Places...}) {
+    const auto each = tensor(stack, place);
+    TORCH_CHECK(!each.defined() || perChannel(each, input), "weight, bias and statistics must have one value per channel");
   }
+}
+
+// (input, running_mean?, running_var?, momentum)
+void updatedStatistics(const Stack& stack) {
+  channels<0, 1, 2>(stack);
+  TORCH_CHECK(tensor(stack, 1).defined() == tensor(stack, 2).defined(), "both running statistics or none");
+}
+
+// (input, weight?, bias?, running_mean?, running_var?, training, ...)
+void batchNorm(const Stack& stack) {
+  channels<0, 1, 2, 3, 4>(stack);
+  TORCH_CHECK(tensor(stack, 3).defined() == tensor(stack, 4).defined(), "both running statistics or none");
+}
+
+// (input, weight?, bias?, training, ...)
+void batchNormWithoutStatistics(const Stack& stack) {
+  channels<0, 1, 2>(stack);
+  TORCH_CHECK(stack.at(3).toBool(), "without running statistics, training must be true");
+}
+
+// (input, weight?, bias?, running_mean, running_var, ...)
+void batchNormInference(const Stack& stack) {
+  batchNorm(stack);
+  TORCH_CHECK(tensor(stack, 3).defined(), "running statistics are needed");
+}
+
+// (grad_out, input, weight?, running_mean?, running_var?, save_mean?, save_invstd?, train, ...)
+void batchNormBackward(const Stack& stack) {
+  channels<1, 2, 3, 4, 5, 6>(stack);
+  const size_t used = stack.at(7).toBool() ? 5 : 3;
+  TORCH_CHECK(sameSizes(tensor(stack, 0), tensor(stack, 1)) && tensor(stack, used).defined() && tensor(stack, used + 1).defined(),
+              "gradient must have the input's shape, and the statistics that were used must be there");
+}
+
+// (grad_out, input, normalized_shape, mean, rstd, weight?, bias?, ...)
+void layerNormBackward(const Stack& stack) {
+  const auto input = tensor(stack, 1), mean = tensor(stack, 3), rstd = tensor(stack, 4);
+  const auto shape = ints(stack, 2);
+  TORCH_CHECK(sameSizes(tensor(stack, 0), input) && strided(input) && !shape.empty() && input.dim() >= static_cast<int64_t>(shape.size()) &&
+                  input.sizes().slice(input.dim() - shape.size()) == at::IntArrayRef(shape),
+              "gradient must have the input's shape, which must end in normalized_shape");
+  int64_t rows = 1, length = 1;
+  for (const int64_t size : input.sizes().slice(0, input.dim() - shape.size())) rows *= size;
+  for (const int64_t size : shape) length *= size;
+  TORCH_CHECK(strided(mean) && strided(rstd) && mean.numel() == rows && rstd.numel() == rows, "mean and rstd must have one value per row");
+  for (size_t i : {5, 6}) {
+    TORCH_CHECK(!tensor(stack, i).defined() || (strided(tensor(stack, i)) && tensor(stack, i).numel() == length),
+                "weight and bias must have the normalized shape");
+  }
+}
+
+void allStrided(const Stack& stack) {
+  for (const auto& value : stack) {
+    TORCH_CHECK(!value.isTensor() || !value.toTensor().defined() || strided(value.toTensor()), "takes strided tensors only");
+  }
+}
+
+// (batch_sizes)
+void nestedSizes(const Stack& stack) {
+  const auto sizes = tensor(stack, 0);
+  TORCH_CHECK(isIndex(sizes) && sizes.scalar_type() == at::kLong && sizes.dim() == 2 && sizes.numel() > 0, "wants int64 sizes [tensors, dimensions]");
+}
+
+// special_*_polynomial_*(x, n): the kernel takes n steps.
+void degree(const Stack& stack) {
+  constexpr double kMost = 1 << 20;
+  const auto& n = stack.at(1);
+  double most = 0;
+  if (n.isScalar()) {
+    most = n.toScalar().toDouble();
+  } else if (const auto degrees = tensor(stack, 1); strided(degrees) && degrees.is_cpu() && degrees.numel() > 0 && !degrees.is_complex()) {
+    most = degrees.max().item<double>();
+  }
+  TORCH_CHECK(!(most > kMost), "a degree above ", kMost, " would not end");
 }
 
 // Lists of a _foreach operator go together, element by element.
@@ -215,16 +318,6 @@ void gatherBackward(const Stack& stack) {
               "index must be int64 of the gradient's shape, and dim one of its dimensions");
 }
 
-// The values of an index tensor, on the CPU.
-std::vector<int64_t> valuesOf(const at::Tensor& indices) {
-  const auto flat = indices.to(at::kLong).contiguous();
-  return {flat.const_data_ptr<int64_t>(), flat.const_data_ptr<int64_t>() + flat.numel()};
-}
-
-bool isIndex(const at::Tensor& tensor) {
-  return strided(tensor) && tensor.is_cpu() && (tensor.scalar_type() == at::kLong || tensor.scalar_type() == at::kInt);
-}
-
 // (crow_indices [.., rows + 1], col_indices [.., nnz]): the values are bounds of what is written.
 void csrToCoo(const Stack& stack) {
   const auto crow = tensor(stack, 0), col = tensor(stack, 1);
@@ -236,6 +329,16 @@ void csrToCoo(const Stack& stack) {
   for (size_t i = 0; i < bounds.size(); ++i) {
     const int64_t least = i % length == 0 ? 0 : bounds[i - 1];
     TORCH_CHECK(bounds[i] >= least && bounds[i] <= col.size(-1), "crow_indices must rise from 0 to the number of col_indices");
+  }
+}
+
+// (grad_output, indices, num_weights, ...): the indices say where is written.
+void embedded(const Stack& stack) {
+  const auto indices = tensor(stack, 1);
+  const int64_t rows = stack.at(2).toInt();
+  TORCH_CHECK(isIndex(indices), "the indices must be of an integer dtype on the CPU");
+  for (const int64_t row : valuesOf(indices)) {
+    TORCH_CHECK(row >= 0 && row < rows, "index ", row, " is out of range for ", rows, " weights");
   }
 }
 
@@ -283,16 +386,16 @@ void wholeStep(const Stack& stack) {
 const std::unordered_map<std::string, Guard>& guards() {
   // A name with an overload stands before the name alone, which holds for all overloads.
   static const auto* const all = new std::unordered_map<std::string, Guard>{
-      {"aten::_native_batch_norm_legit.no_stats", mustTrain},
-      {"aten::_native_batch_norm_legit.no_stats_out", mustTrain},
+      {"aten::_native_batch_norm_legit.no_stats", batchNormWithoutStatistics},
+      {"aten::_native_batch_norm_legit.no_stats_out", batchNormWithoutStatistics},
       {"aten::_remove_batch_dim", functorch},
       {"aten::_stack", someTensors},
       {"aten::_fft_r2c", transformed},
       {"aten::_fft_c2c", transformed},
       {"aten::_fft_c2r", transformed},
-      {"aten::reflection_pad1d_backward", padded<2>},
-      {"aten::reflection_pad2d_backward", padded<3>},
-      {"aten::reflection_pad3d_backward", padded<4>},
+      {"aten::reflection_pad1d_backward", reflected<1>},
+      {"aten::reflection_pad2d_backward", reflected<2>},
+      {"aten::reflection_pad3d_backward", reflected<3>},
       {"aten::fractional_max_pool2d_backward", fractionalPool<2>},
       {"aten::fractional_max_pool3d_backward", fractionalPool<3>},
       {"aten::_nnpack_spatial_convolution", nnpack},
@@ -305,12 +408,30 @@ const std::unordered_map<std::string, Guard>& guards() {
       {"aten::_weight_norm", weightNormAny},
       {"aten::_weight_norm_interface", weightNormForward},
       {"aten::_weight_norm_interface_backward", weightNormBackward},
-      {"aten::batch_norm_update_stats", runningStatistics},
+      {"aten::batch_norm_update_stats", updatedStatistics},
+      {"aten::native_batch_norm", batchNorm},
+      {"aten::_native_batch_norm_legit", batchNorm},
+      {"aten::_native_batch_norm_legit_functional", batchNorm},
+      {"aten::_batch_norm_with_update", batchNormInference},
+      {"aten::_native_batch_norm_legit_no_training", batchNormInference},
+      {"aten::native_batch_norm_backward", batchNormBackward},
+      {"aten::batch_norm_backward", batchNormBackward},
+      {"aten::native_layer_norm_backward", layerNormBackward},
+      {"aten::nll_loss_forward", allStrided},
+      {"aten::nll_loss_backward", allStrided},
+      {"aten::nll_loss2d_forward", allStrided},
+      {"aten::nll_loss2d_backward", allStrided},
+      {"aten::_nested_compute_contiguous_strides_offsets", nestedSizes},
       {"aten::_gather_sparse_backward", gatherBackward},
       {"aten::_new_zeros_with_same_feature_meta", batchDimensions},
       {"aten::range.out", wholeStep},
       {"aten::_convert_indices_from_csr_to_coo", csrToCoo},
       {"aten::_convert_indices_from_coo_to_csr", cooToCsr},
+      {"aten::_cummax_helper", cumulative},
+      {"aten::_cummin_helper", cumulative},
+      {"aten::_batch_norm_no_update", batchNormInference},
+      {"aten::embedding_backward", embedded},
+      {"aten::embedding_dense_backward", embedded},
       {"aten::mkldnn_rnn_layer_backward", needsItsWorkspace},
       {"mkldnn::_reorder_mkldnn_rnn_layer_weight", rnnWeights},
   };
@@ -325,6 +446,7 @@ Guard guardOf(const c10::OperatorName& name) {
     if (const auto found = all.find(wanted); found != all.end()) return found->second;
   }
   if (name.name.starts_with("aten::_foreach_")) return sameLengths;
+  if (name.name.starts_with("aten::special_") && name.name.find("_polynomial_") != std::string::npos) return degree;
   return nullptr;
 }
 
