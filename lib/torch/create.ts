@@ -181,6 +181,12 @@ export function fromBuffer(
   bytes: Uint8Array | ArrayBuffer,
   options: { dtype: DType; shape: readonly number[]; device?: string; requiresGrad?: boolean },
 ): Tensor {
+  if (!(bytes instanceof Uint8Array || bytes instanceof ArrayBuffer)) {
+    throw new LandmarkDiffusionError(
+      'ERR_SCHEMA',
+      'fromBuffer() takes a Uint8Array or an ArrayBuffer',
+    )
+  }
   const view = bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes)
   const { dtype, shape, device = 'cpu', requiresGrad = false } = options
   if (!isShape(shape)) throw noShape('fromBuffer', shape)

@@ -299,6 +299,9 @@ export function gradients(tensors: readonly Tensor[]): (Tensor | null)[] {
 
 /** Clears the gradients of many tensors by one task. */
 export function clearGradients(tensors: readonly Tensor[]): void {
+  if (!Array.isArray(tensors)) {
+    throw new LandmarkDiffusionError('ERR_SCHEMA', 'clearGradients() takes an array of Tensors')
+  }
   if (tensors.length === 0) return
   const ids = tensors.map((tensor) => tensor.id)
   addon().native.setGrad(ids, 0)

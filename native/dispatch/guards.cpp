@@ -383,6 +383,29 @@ void wholeStep(const Stack& stack) {
   TORCH_CHECK(step <= -1 || step >= 1, "a step between -1 and 1 is none in ", c10::toString(out.scalar_type()));
 }
 
+// (input, numel, n_bins, ratio, bit_width): a search that ends after as many steps as there are bins.
+void quantizationSearch(const Stack& stack) {
+  const auto input = tensor(stack, 0);
+  const int64_t bins = stack.at(2).toInt(), bits = stack.at(4).toInt();
+  const double ratio = stack.at(3).toDouble();
+  TORCH_CHECK(strided(input) && input.scalar_type() == at::kFloat && stack.at(1).toInt() == input.numel() && input.numel() > 0,
+              "input must be float32, and numel the number of its values");
+  TORCH_CHECK(bins > 0 && bins <= 1 << 16 && ratio >= 0 && ratio <= 1 && bits >= 1 && bits <= 16,
+              "n_bins must be positive, ratio between 0 and 1, and bit_width between 1 and 16");
+}
+
+// (self or quasi [dimension], n, sobolstate [dimension, 30], dimension, num_generated)
+void sobol(const Stack& stack) {
+  const auto self = tensor(stack, 0), state = tensor(stack, 2);
+  const int64_t n = stack.at(1).toInt(), dimension = stack.at(3).toInt(), generated = stack.at(4).toInt();
+  for (const auto& each : {self, state}) {
+    TORCH_CHECK(strided(each) && each.is_cpu() && each.scalar_type() == at::kLong && each.dim() > 0 && each.size(0) == dimension,
+                "state and numbers must be int64 of one row per dimension");
+  }
+  TORCH_CHECK(self.dim() == 1 && state.dim() == 2 && state.size(1) == 30, "sobolstate must be [dimension, 30], the numbers [dimension]");
+  TORCH_CHECK(n >= 0 && generated >= 0 && n < (1 << 30) && generated + n < (1 << 30), "n and num_generated must be below 2^30");
+}
+
 const std::unordered_map<std::string, Guard>& guards() {
   // A name with an overload stands before the name alone, which holds for all overloads.
   static const auto* const all = new std::unordered_map<std::string, Guard>{
@@ -432,6 +455,9 @@ const std::unordered_map<std::string, Guard>& guards() {
       {"aten::_batch_norm_no_update", batchNormInference},
       {"aten::embedding_backward", embedded},
       {"aten::embedding_dense_backward", embedded},
+      {"aten::choose_qparams_optimized", quantizationSearch},
+      {"aten::_sobol_engine_ff_", sobol},
+      {"aten::_sobol_engine_draw", sobol},
       {"aten::mkldnn_rnn_layer_backward", needsItsWorkspace},
       {"mkldnn::_reorder_mkldnn_rnn_layer_weight", rnnWeights},
   };

@@ -23,26 +23,23 @@ const { values, positionals } = parseArgs({
   options: { short: { type: 'boolean' }, help: { type: 'boolean' } },
 })
 
-/** What each needs beside the flag of the compiler. */
+/** What each needs: the compiler's flag, the runtimes that Node must load first, and options. */
 const sanitizers = {
   address: {
     flag: 'address,undefined',
     runtimes: ['libasan.so', 'libubsan.so'],
-    // Node and V8 never free what lives as long as the process: leaks are looked for in the unit tests.
-    unit: {
-      ASAN_OPTIONS: `detect_leaks=1`,
-      LSAN_OPTIONS: `suppressions=${join(here, 'leaks.txt')}`,
+    // No leaks: libtorch, Node and the executor keep much for as long as the process lives, on purpose.
+    options: {
+      ASAN_OPTIONS: 'detect_leaks=0',
+      UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1',
     },
-    node: { ASAN_OPTIONS: 'detect_leaks=0' },
-    common: { UBSAN_OPTIONS: 'print_stacktrace=1:halt_on_error=1' },
   },
   thread: {
     flag: 'thread',
     runtimes: ['libtsan.so'],
-    // libtorch and Node are not built with it, so what they synchronise is not seen; see races.txt.
-    common: {
-      TSAN_OPTIONS: `ignore_noninstrumented_modules=1:halt_on_error=0:exitcode=66:suppressions=${join(here, 'races.txt')}`,
-    },
+    // libtorch and Node are not built with it: how they synchronise is not seen, and each of their calls of
+    // malloc or memcpy would be taken for a race. This one option stands for a list of suppressions.
+    options: { TSAN_OPTIONS: 'ignore_noninstrumented_modules=1:exitcode=66' },
   },
 }
 
@@ -101,24 +98,22 @@ function reports(folder) {
 }
 
 function test(name, folder) {
-  const { common, unit = {}, node = {}, runtimes } = sanitizers[name]
+  const { options, runtimes } = sanitizers[name]
   const found = join(folder, 'reports')
   rmSync(found, { recursive: true, force: true })
   mkdirSync(found)
-  const logged = (env) =>
-    Object.fromEntries(
-      Object.entries(env).map(([key, options]) =>
-        key === 'LSAN_OPTIONS'
-          ? [key, options]
-          : [key, `${options}:log_path=${join(found, 'report')}`],
-      ),
-    )
-  let passed = run(join(folder, 'native_tests'), [], logged({ ...common, ...unit }))
+  const logged = Object.fromEntries(
+    Object.entries(options).map(([key, text]) => [
+      key,
+      `${text}:log_path=${join(found, 'report')}`,
+    ]),
+  )
+  let passed = run(join(folder, 'native_tests'), [], logged)
   if (!values.short) {
     const suite = ['node_modules/vitest/vitest.mjs', 'run', ...suites, '--maxWorkers=1']
     passed =
       run(process.execPath, suite, {
-        ...logged({ ...common, ...node }),
+        ...logged,
         LD_PRELOAD: runtimes.map(runtime).join(':'),
         // Where node-gyp-build then looks for the addon.
         LANDMARK_DIFFUSION_PREBUILD: dirname(folder),
