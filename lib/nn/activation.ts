@@ -1,4 +1,5 @@
 /** Activations: layers that change each element by itself, or a row of them, as in `torch.nn`. */
+import { LandmarkDiffusionError } from '../errors.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
 import { Module, parameter } from './module.js'
@@ -159,7 +160,10 @@ export class Hardtanh extends Module {
   ) {
     super()
     if (!(minVal < maxVal)) {
-      throw new RangeError(`Hardtanh needs minVal < maxVal, not ${minVal} and ${maxVal}.`)
+      throw new LandmarkDiffusionError(
+        'ERR_SCHEMA',
+        `Hardtanh needs minVal < maxVal, not ${minVal} and ${maxVal}.`,
+      )
     }
   }
 

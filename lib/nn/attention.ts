@@ -1,4 +1,5 @@
 /** Multi-head attention (Vaswani et al. 2017), with the parameters of `torch.nn.MultiheadAttention`. */
+import { LandmarkDiffusionError } from '../errors.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
 import * as init from './init.js'
@@ -40,7 +41,8 @@ export class MultiheadAttention extends Module {
   ) {
     super()
     if (width % heads !== 0) {
-      throw new RangeError(
+      throw new LandmarkDiffusionError(
+        'ERR_SCHEMA',
         `MultiheadAttention cannot split ${width} channels among ${heads} heads.`,
       )
     }

@@ -1,4 +1,5 @@
 /** BatchNorm (Ioffe and Szegedy 2015) and InstanceNorm (Ulyanov et al. 2016), as in `torch.nn`. */
+import { LandmarkDiffusionError } from '../errors.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
 import { Module, parameter } from './module.js'
@@ -46,7 +47,8 @@ abstract class RunningNorm extends Module {
 
   forward(x: Tensor): Tensor {
     if (!this.ranks.includes(x.ndim)) {
-      throw new RangeError(
+      throw new LandmarkDiffusionError(
+        'ERR_SCHEMA',
         `${this.constructor.name} wants an input of ${this.ranks.join(' or ')} dimensions, this one has shape [${x.shape.join(', ')}].`,
       )
     }

@@ -1,4 +1,5 @@
 /** Sequential, ModuleList and ModuleDict: children named by index or key, as in `torch.nn`. */
+import { LandmarkDiffusionError } from '../errors.js'
 import type { Tensor } from '../torch/index.js'
 import { type Layer, Module } from './module.js'
 
@@ -18,7 +19,11 @@ export class ModuleList<T extends Module = Module> extends Module {
   /** The child at `index`; negative counts from the end. */
   at(index: number): T {
     const item = this.items.at(index)
-    if (!item) throw new RangeError(`ModuleList has ${this.length} items, no index ${index}.`)
+    if (!item)
+      throw new LandmarkDiffusionError(
+        'ERR_SCHEMA',
+        `ModuleList has ${this.length} items, no index ${index}.`,
+      )
     return item
   }
 

@@ -1,4 +1,5 @@
 /** Conv1d, Conv2d and Conv3d: parameters, defaults and initial values of `torch.nn`. */
+import { LandmarkDiffusionError } from '../errors.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
 import * as functional from './functional/index.js'
@@ -52,7 +53,10 @@ abstract class Conv extends Module {
     this.groups = groups
     this.paddingMode = paddingMode
     if (padding === 'same' && this.stride.some((step) => step !== 1)) {
-      throw new RangeError("padding 'same' needs stride 1: with other strides it is not defined.")
+      throw new LandmarkDiffusionError(
+        'ERR_SCHEMA',
+        "padding 'same' needs stride 1: with other strides it is not defined.",
+      )
     }
     const window = sizes(kernel, rank, { what: 'kernel', least: 1 })
     const parameters = convParameters([outputs, inputs / groups, ...window], { groups, bias })
@@ -121,7 +125,8 @@ export function convParameters(
     outputs % groups !== 0 ||
     shape.some((size) => !Number.isInteger(size) || size < 1)
   ) {
-    throw new RangeError(
+    throw new LandmarkDiffusionError(
+      'ERR_SCHEMA',
       `A convolution weight cannot have shape [${shape.join(', ')}] in ${groups} groups: channels must be positive whole numbers and divisible by groups.`,
     )
   }

@@ -23,7 +23,10 @@ function paddingRow(count: number, paddingIdx: number | null = null): number | n
   if (paddingIdx === null) return null
   const row = paddingIdx < 0 ? paddingIdx + count : paddingIdx
   if (!Number.isInteger(row) || row < 0 || row >= count) {
-    throw new RangeError(`paddingIdx ${paddingIdx} is no row of a table of ${count}.`)
+    throw new LandmarkDiffusionError(
+      'ERR_SCHEMA',
+      `paddingIdx ${paddingIdx} is no row of a table of ${count}.`,
+    )
   }
   return row
 }

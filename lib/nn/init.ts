@@ -4,6 +4,7 @@
  * gradient, and return the tensor that they were given (`truncNormal_` a promise of it).
  */
 
+import { LandmarkDiffusionError } from '../errors.js'
 import type { Generator, Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
 
@@ -42,7 +43,11 @@ export async function truncNormal_(
   tensor: Tensor,
   { mean = 0, std = 1, low = -2, high = 2, ...options }: TruncNormalOptions = {},
 ): Promise<Tensor> {
-  if (!(low < high)) throw new RangeError(`truncNormal_ needs low < high, not ${low} and ${high}.`)
+  if (!(low < high))
+    throw new LandmarkDiffusionError(
+      'ERR_SCHEMA',
+      `truncNormal_ needs low < high, not ${low} and ${high}.`,
+    )
   await torch.noGrad(() =>
     torch.scopeAsync(async () => {
       const bounds = [low, high].map((bound) => (bound - mean) / std / Math.SQRT2)
@@ -107,7 +112,7 @@ export function ones_(tensor: Tensor): Tensor {
 /** Ones on the diagonal of a matrix, zeros elsewhere. */
 export function eye_(tensor: Tensor): Tensor {
   const [rows = 0, columns = 0] = tensor.shape
-  if (tensor.ndim !== 2) throw new RangeError('eye_ wants a matrix.')
+  if (tensor.ndim !== 2) throw new LandmarkDiffusionError('ERR_SCHEMA', 'eye_ wants a matrix.')
   return fill(tensor, () => torch.call('aten::eye.m_out', [rows, columns], { out: tensor }))
 }
 
@@ -115,9 +120,12 @@ export function eye_(tensor: Tensor): Tensor {
 export function dirac_(tensor: Tensor, { groups = 1 } = {}): Tensor {
   const [outputs = 0, inputs = 0, ...kernel] = tensor.shape
   if (kernel.length < 1 || kernel.length > 3)
-    throw new RangeError('dirac_ wants a convolution weight.')
+    throw new LandmarkDiffusionError('ERR_SCHEMA', 'dirac_ wants a convolution weight.')
   if (outputs % groups !== 0) {
-    throw new RangeError(`dirac_ cannot split ${outputs} output channels into ${groups} groups.`)
+    throw new LandmarkDiffusionError(
+      'ERR_SCHEMA',
+      `dirac_ cannot split ${outputs} output channels into ${groups} groups.`,
+    )
   }
   const each = outputs / groups
   return fill(tensor, () => {
@@ -138,7 +146,8 @@ export function orthogonal_(
   { gain = 1, ...options }: InitOptions & { gain?: number } = {},
 ): Tensor {
   const [rows = 0] = tensor.shape
-  if (tensor.ndim < 2) throw new RangeError('orthogonal_ wants two dimensions or more.')
+  if (tensor.ndim < 2)
+    throw new LandmarkDiffusionError('ERR_SCHEMA', 'orthogonal_ wants two dimensions or more.')
   if (tensor.numel === 0) return tensor
   const columns = tensor.numel / rows
   return fill(tensor, () => {
@@ -222,7 +231,10 @@ export interface Fans {
 export function fans(weight: Tensor): Fans {
   const [out, inputs, ...kernel] = weight.shape
   if (out === undefined || inputs === undefined) {
-    throw new RangeError(`A weight of shape [${weight.shape.join(', ')}] has no fan: 2-D or more.`)
+    throw new LandmarkDiffusionError(
+      'ERR_SCHEMA',
+      `A weight of shape [${weight.shape.join(', ')}] has no fan: 2-D or more.`,
+    )
   }
   const window = kernel.reduce((a, b) => a * b, 1)
   return { fanIn: inputs * window, fanOut: out * window }

@@ -1,5 +1,6 @@
 /** Norms without running statistics: GroupNorm, LayerNorm, RMSNorm and LocalResponseNorm, as in `torch.nn`. */
 
+import { LandmarkDiffusionError } from '../errors.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
 import { localResponseNorm } from './functional/index.js'
@@ -19,7 +20,8 @@ export class GroupNorm extends Module {
   constructor(groups: number, channels: number, { eps = 1e-5, affine = true } = {}) {
     super()
     if (channels % groups !== 0) {
-      throw new RangeError(
+      throw new LandmarkDiffusionError(
+        'ERR_SCHEMA',
         `GroupNorm cannot split ${channels} channels into ${groups} equal groups; choose groups that divide every channel count of the network.`,
       )
     }

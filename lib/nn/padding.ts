@@ -1,4 +1,5 @@
 /** Padding by a constant, by reflection, by the border and around, as in `torch.nn`. */
+import { LandmarkDiffusionError } from '../errors.js'
 import type { Tensor } from '../torch/index.js'
 import { type PadMode, pad } from './functional/index.js'
 import { Module } from './module.js'
@@ -18,7 +19,8 @@ abstract class Pad extends Module {
     super()
     this.padding = typeof padding === 'number' ? new Array(2 * rank).fill(padding) : padding
     if (this.padding.length !== 2 * rank || !this.padding.every(Number.isInteger)) {
-      throw new RangeError(
+      throw new LandmarkDiffusionError(
+        'ERR_SCHEMA',
         `Padding of ${rank} dimensions wants one whole number or ${2 * rank} of them, not ${JSON.stringify(padding)}.`,
       )
     }

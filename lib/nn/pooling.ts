@@ -1,4 +1,5 @@
 /** Pooling over windows and to fixed sizes, as in `torch.nn`. */
+import { LandmarkDiffusionError } from '../errors.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
 import * as functional from './functional/index.js'
@@ -137,7 +138,10 @@ abstract class AdaptivePool extends Module {
     super()
     this.size = typeof size === 'number' ? sizes(size, rank, { what: 'the output size' }) : size
     if (this.size.length !== rank) {
-      throw new RangeError(`The output size wants ${rank} numbers, not ${this.size.length}.`)
+      throw new LandmarkDiffusionError(
+        'ERR_SCHEMA',
+        `The output size wants ${rank} numbers, not ${this.size.length}.`,
+      )
     }
   }
 

@@ -1,5 +1,6 @@
 /** Sizes per spatial dimension: one number stands for all of them, as in PyTorch's layers. */
 
+import { LandmarkDiffusionError } from '../errors.js'
 /** A number for every dimension, or one number for all. */
 export type Size = number | readonly number[]
 
@@ -11,7 +12,8 @@ export function sizes(
 ): number[] {
   const all = typeof size === 'number' ? new Array<number>(count).fill(size) : [...size]
   if (all.length !== count || all.some((value) => !Number.isInteger(value) || value < least)) {
-    throw new RangeError(
+    throw new LandmarkDiffusionError(
+      'ERR_SCHEMA',
       `${what} wants ${count === 1 ? 'one whole number' : `one whole number or ${count} of them`}, ${least} or more, not ${JSON.stringify(size)}.`,
     )
   }

@@ -2,6 +2,7 @@
  * Learning-rate schedulers with the names of `torch.optim.lr_scheduler`: objects that set the rates of
  * an optimiser's groups. Each is a formula of the count of `step()` calls, so it resumes from that count.
  */
+import { LandmarkDiffusionError } from '../errors.js'
 import type { Optimizer } from './optimizer.js'
 
 type AnyOptimizer = Pick<Optimizer<{ lr: number }>, 'paramGroups'>
@@ -207,7 +208,10 @@ export class CosineAnnealingWarmRestarts extends LRScheduler {
   constructor(optimizer: AnyOptimizer, t0: number, { tMult = 1, etaMin = 0 } = {}) {
     super(optimizer)
     if (!(Number.isInteger(t0) && t0 > 0 && Number.isInteger(tMult) && tMult > 0)) {
-      throw new RangeError(`t0 and tMult must be positive whole numbers, not ${t0} and ${tMult}.`)
+      throw new LandmarkDiffusionError(
+        'ERR_SCHEMA',
+        `t0 and tMult must be positive whole numbers, not ${t0} and ${tMult}.`,
+      )
     }
     this.#t0 = t0
     this.#tMult = tMult
@@ -278,7 +282,8 @@ export class SequentialLR extends LRScheduler {
     })
     super(optimizer)
     if (milestones.length !== schedulers.length - 1) {
-      throw new RangeError(
+      throw new LandmarkDiffusionError(
+        'ERR_SCHEMA',
         `SequentialLR wants a milestone between any two schedulers: ${schedulers.length - 1}, not ${milestones.length}.`,
       )
     }

@@ -122,7 +122,7 @@ export abstract class Optimizer<Options extends { lr: number }> {
     for (const tensor of Object.values(this.stateDict())) tensor.dispose()
   }
 
-  /** Throws RangeError for options out of range. */
+  /** Throws ERR_SCHEMA for options out of range. */
   protected check(options: Options): void {
     atLeast(options, 'lr', 0)
   }
@@ -158,6 +158,6 @@ export function atLeast<Options>(
     if (typeof value === 'number' && value >= least && value < below) continue
     const range =
       below === Number.POSITIVE_INFINITY ? `${least} or more` : `from ${least} to below ${below}`
-    throw new RangeError(`${name} must be ${range}, not ${value}.`)
+    throw new LandmarkDiffusionError('ERR_SCHEMA', `${name} must be ${range}, not ${value}.`)
   }
 }

@@ -1,4 +1,5 @@
 /** Stochastic gradient descent with momentum (Sutskever et al. 2013) on libtorch's fused kernel: one op a step. */
+import { LandmarkDiffusionError } from '../errors.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
 import { atLeast, type Group, Optimizer, type Parameters, type StepLists } from './optimizer.js'
@@ -43,7 +44,7 @@ export class SGD extends Optimizer<Required<SGDOptions>> {
     atLeast(options, 'momentum', 0)
     atLeast(options, 'weightDecay', 0)
     if (options.nesterov && (options.momentum === 0 || options.dampening !== 0)) {
-      throw new RangeError('nesterov needs a momentum, and dampening 0.')
+      throw new LandmarkDiffusionError('ERR_SCHEMA', 'nesterov needs a momentum, and dampening 0.')
     }
   }
 

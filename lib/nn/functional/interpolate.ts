@@ -1,4 +1,5 @@
 /** Resizing (`torch.nn.functional.interpolate`). */
+import { LandmarkDiffusionError } from '../../errors.js'
 import type { Tensor } from '../../torch/index.js'
 import * as torch from '../../torch/index.js'
 
@@ -20,10 +21,11 @@ export function interpolate(x: Tensor, options: InterpolateOptions): Tensor {
   const { mode = 'nearest', alignCorners = false } = options
   const rank = x.ndim - 2
   if ((options.size === undefined) === (options.scaleFactor === undefined)) {
-    throw new RangeError('interpolate wants either size or scaleFactor.')
+    throw new LandmarkDiffusionError('ERR_SCHEMA', 'interpolate wants either size or scaleFactor.')
   }
   if (rank < 1 || rank > 3 || (mode !== 'nearest' && rankOf[mode] !== rank)) {
-    throw new RangeError(
+    throw new LandmarkDiffusionError(
+      'ERR_SCHEMA',
       `interpolate in mode '${mode}' does not fit an input of shape [${x.shape.join(', ')}].`,
     )
   }
@@ -32,7 +34,8 @@ export function interpolate(x: Tensor, options: InterpolateOptions): Tensor {
   const size = options.size === undefined ? null : all(options.size)
   const scale = options.scaleFactor === undefined ? null : all(options.scaleFactor)
   if ((size ?? scale)?.length !== rank) {
-    throw new RangeError(
+    throw new LandmarkDiffusionError(
+      'ERR_SCHEMA',
       `interpolate wants ${rank} sizes or factors, not ${(size ?? scale)?.length}.`,
     )
   }

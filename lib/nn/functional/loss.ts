@@ -1,4 +1,5 @@
 /** Losses with PyTorch's names and defaults; `reduction` is 'mean' unless told (`torch.nn.functional`). */
+import { LandmarkDiffusionError } from '../../errors.js'
 import type { Tensor } from '../../torch/index.js'
 import * as torch from '../../torch/index.js'
 
@@ -15,7 +16,10 @@ const numbers = { none: 0, mean: 1, sum: 2 } as const
 /** libtorch's number of a reduction. */
 function number({ reduction = 'mean' }: LossOptions): number {
   if (!Object.hasOwn(numbers, reduction)) {
-    throw new RangeError(`reduction is 'none', 'mean' or 'sum', not '${reduction}'.`)
+    throw new LandmarkDiffusionError(
+      'ERR_SCHEMA',
+      `reduction is 'none', 'mean' or 'sum', not '${reduction}'.`,
+    )
   }
   return numbers[reduction]
 }
