@@ -234,18 +234,14 @@ void updatedStatistics(const Stack& stack) {
 void batchNorm(const Stack& stack) {
   channels<0, 1, 2, 3, 4>(stack);
   TORCH_CHECK(tensor(stack, 3).defined() == tensor(stack, 4).defined(), "both running statistics or none");
+  const bool trains = stack.at(5).isBool() && stack[5].toBool();
+  TORCH_CHECK(trains || tensor(stack, 3).defined(), "outside of training, running statistics are needed");
 }
 
 // (input, weight?, bias?, training, ...)
 void batchNormWithoutStatistics(const Stack& stack) {
   channels<0, 1, 2>(stack);
   TORCH_CHECK(stack.at(3).toBool(), "without running statistics, training must be true");
-}
-
-// (input, weight?, bias?, running_mean, running_var, ...)
-void batchNormInference(const Stack& stack) {
-  batchNorm(stack);
-  TORCH_CHECK(tensor(stack, 3).defined(), "running statistics are needed");
 }
 
 // (grad_out, input, weight?, running_mean?, running_var?, save_mean?, save_invstd?, train, ...)
@@ -406,6 +402,62 @@ void sobol(const Stack& stack) {
   TORCH_CHECK(n >= 0 && generated >= 0 && n < (1 << 30) && generated + n < (1 << 30), "n and num_generated must be below 2^30");
 }
 
+// (self [dimension, 30], dimension) and (self, ltm [dimension, 30, 30], dimension)
+void sobolState(const Stack& stack) {
+  const int64_t dimension = stack.back().toInt();
+  const auto state = tensor(stack, 0), ltm = tensor(stack, 1);
+  TORCH_CHECK(isIndex(state) && state.sizes() == at::IntArrayRef({dimension, 30}) && dimension > 0 && dimension <= 21201,
+              "the state must be [dimension, 30] of integers, of at most 21201 dimensions");
+  TORCH_CHECK(stack.size() == 2 || (isIndex(ltm) && ltm.sizes() == at::IntArrayRef({dimension, 30, 30})), "ltm must be [dimension, 30, 30]");
+}
+
+void notQuantized(const Stack& stack) {
+  TORCH_CHECK(!tensor(stack, 0).is_quantized(), "a quantized tensor has no view of another dtype");
+}
+
+// Lengths, given as a list or as a tensor.
+std::vector<int64_t> lengths(const Stack& stack, size_t i) {
+  if (!stack.at(i).isTensor()) return ints(stack, i);
+  TORCH_CHECK(isIndex(tensor(stack, i)), "lengths must be of an integer dtype on the CPU");
+  return valuesOf(tensor(stack, i));
+}
+
+// log_probs [T, N, C] or [T, C], targets, lengths: each target is one of the C classes.
+void labelled(const Stack& stack, size_t first) {
+  const auto scores = tensor(stack, first), targets = tensor(stack, first + 1);
+  TORCH_CHECK(strided(scores) && scores.dim() >= 2 && isIndex(targets), "wants log_probs [T, N, C] and integer targets on the CPU");
+  for (const int64_t target : valuesOf(targets)) {
+    TORCH_CHECK(target >= 0 && target < scores.size(-1), "target ", target, " is none of ", scores.size(-1), " classes");
+  }
+}
+
+// (log_probs, targets, input_lengths, target_lengths, ...)
+void ctc(const Stack& stack) { labelled(stack, 0); }
+
+// (grad, log_probs, targets, input_lengths, target_lengths, neg_log_likelihood, log_alpha, blank, ...)
+void ctcBackward(const Stack& stack) {
+  labelled(stack, 1);
+  const auto scores = tensor(stack, 1), targets = tensor(stack, 2), likelihood = tensor(stack, 5), alpha = tensor(stack, 6);
+  const auto inputs = lengths(stack, 3), outputs = lengths(stack, 4);
+  const int64_t batch = scores.size(1), blank = stack.at(7).toInt();
+  TORCH_CHECK(scores.dim() == 3 && static_cast<int64_t>(inputs.size()) == batch && static_cast<int64_t>(outputs.size()) == batch,
+              "wants log_probs [T, N, C] and N lengths");
+  TORCH_CHECK(blank >= 0 && blank < scores.size(2), "blank must be one of the classes");
+  int64_t all = 0, longest = 0;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    TORCH_CHECK(inputs[i] >= 0 && inputs[i] <= scores.size(0) && outputs[i] >= 0 && outputs[i] <= targets.numel(), "a length is out of range");
+    all += outputs[i];
+    longest = std::max(longest, outputs[i]);
+  }
+  TORCH_CHECK(targets.dim() == 1 ? all == targets.numel() : targets.dim() == 2 && targets.size(0) == batch && targets.size(1) >= longest,
+              "targets do not match their lengths");
+  const auto same = [&](const at::Tensor& each) { return strided(each) && each.scalar_type() == scores.scalar_type(); };
+  TORCH_CHECK(same(tensor(stack, 0)) && tensor(stack, 0).numel() == batch && same(likelihood) && likelihood.numel() == batch,
+              "gradient and likelihood must have one value per sequence");
+  TORCH_CHECK(same(alpha) && alpha.dim() == 3 && alpha.size(0) == batch && alpha.size(1) == scores.size(0) && alpha.size(2) >= 2 * longest + 1,
+              "log_alpha must be what the forward pass gave");
+}
+
 const std::unordered_map<std::string, Guard>& guards() {
   // A name with an overload stands before the name alone, which holds for all overloads.
   static const auto* const all = new std::unordered_map<std::string, Guard>{
@@ -435,8 +487,8 @@ const std::unordered_map<std::string, Guard>& guards() {
       {"aten::native_batch_norm", batchNorm},
       {"aten::_native_batch_norm_legit", batchNorm},
       {"aten::_native_batch_norm_legit_functional", batchNorm},
-      {"aten::_batch_norm_with_update", batchNormInference},
-      {"aten::_native_batch_norm_legit_no_training", batchNormInference},
+      {"aten::_batch_norm_with_update", batchNorm},
+      {"aten::_native_batch_norm_legit_no_training", batchNorm},
       {"aten::native_batch_norm_backward", batchNormBackward},
       {"aten::batch_norm_backward", batchNormBackward},
       {"aten::native_layer_norm_backward", layerNormBackward},
@@ -452,12 +504,20 @@ const std::unordered_map<std::string, Guard>& guards() {
       {"aten::_convert_indices_from_coo_to_csr", cooToCsr},
       {"aten::_cummax_helper", cumulative},
       {"aten::_cummin_helper", cumulative},
-      {"aten::_batch_norm_no_update", batchNormInference},
+      {"aten::_batch_norm_no_update", batchNorm},
       {"aten::embedding_backward", embedded},
       {"aten::embedding_dense_backward", embedded},
       {"aten::choose_qparams_optimized", quantizationSearch},
       {"aten::_sobol_engine_ff_", sobol},
       {"aten::_sobol_engine_draw", sobol},
+      {"aten::_sobol_engine_initialize_state_", sobolState},
+      {"aten::_sobol_engine_scramble_", sobolState},
+      {"aten::view.dtype", notQuantized},
+      {"aten::view_copy.dtype", notQuantized},
+      {"aten::view_copy.dtype_out", notQuantized},
+      {"aten::ctc_loss", ctc},
+      {"aten::_ctc_loss", ctc},
+      {"aten::_ctc_loss_backward", ctcBackward},
       {"aten::mkldnn_rnn_layer_backward", needsItsWorkspace},
       {"mkldnn::_reorder_mkldnn_rnn_layer_weight", rnnWeights},
   };

@@ -143,10 +143,22 @@ async function run(from) {
   return Math.max(log.index, from) + 1
 }
 
+/** Fails where a long run holds much more in its last quarter than in its second: caches are full by then. */
+function checkMemory(resident) {
+  const quarter = Math.floor(resident.length / 4)
+  if (quarter < 10) return
+  const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length
+  const early = mean(resident.slice(quarter, 2 * quarter))
+  const late = mean(resident.slice(-quarter))
+  if (late > 1.25 * early + 2 ** 26)
+    fail(end, 'all calls', `resident memory grew from ${early} to ${late} bytes`)
+}
+
 const started = Date.now()
 for (let next = first; next < end; ) next = await run(next)
 
 const longest = memory.toSorted((a, b) => b.length - a.length)[0] ?? []
+checkMemory(longest.map(([, bytes]) => bytes))
 const megabytes = (bytes) => Math.round(bytes / 2 ** 20)
 const summary = {
   seed: Number(values.seed),
