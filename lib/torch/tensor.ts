@@ -299,7 +299,7 @@ export function gradients(tensors: readonly Tensor[]): (Tensor | null)[] {
 
 /** Clears the gradients of many tensors by one task. */
 export function clearGradients(tensors: readonly Tensor[]): void {
-  if (!Array.isArray(tensors)) {
+  if (!Array.isArray(tensors) || tensors.length > mostListed) {
     throw new LandmarkDiffusionError('ERR_SCHEMA', 'clearGradients() takes an array of Tensors')
   }
   if (tensors.length === 0) return

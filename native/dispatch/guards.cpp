@@ -47,6 +47,8 @@ void transformed(const Stack& stack) {
     TORCH_CHECK(dim >= -self.dim() && dim < self.dim(), "dim ", dim, " names no dimension of a tensor of ", self.dim());
     dim = (dim + self.dim()) % self.dim();
   }
+  const int64_t norm = stack.at(2).toInt();
+  TORCH_CHECK(norm >= 0 && norm <= 2, "normalization is 0 (none), 1 (by the root) or 2 (by the length)");
   std::sort(dims.begin(), dims.end());
   TORCH_CHECK(!dims.empty() && std::adjacent_find(dims.begin(), dims.end()) == dims.end(),
               "dim must name at least one dimension, and each once");
@@ -412,7 +414,7 @@ void sobolState(const Stack& stack) {
 }
 
 void notQuantized(const Stack& stack) {
-  TORCH_CHECK(!tensor(stack, 0).is_quantized(), "a quantized tensor has no view of another dtype");
+  TORCH_CHECK(!tensor(stack, 0).is_quantized(), "a quantized tensor has no such view");
 }
 
 // Lengths, given as a list or as a tensor.
@@ -456,6 +458,22 @@ void ctcBackward(const Stack& stack) {
               "gradient and likelihood must have one value per sequence");
   TORCH_CHECK(same(alpha) && alpha.dim() == 3 && alpha.size(0) == batch && alpha.size(1) == scores.size(0) && alpha.size(2) >= 2 * longest + 1,
               "log_alpha must be what the forward pass gave");
+}
+
+// (input [n, ...], coefficients [m, n])
+void linearCombination(const Stack& stack) {
+  const auto input = tensor(stack, 0), coefficients = tensor(stack, 1);
+  TORCH_CHECK(strided(input) && strided(coefficients) && input.dim() > 0 && coefficients.dim() == 2 && coefficients.size(1) == input.size(0) &&
+                  coefficients.scalar_type() == input.scalar_type(),
+              "wants input [n, ...] and coefficients [m, n] of one dtype");
+}
+
+// (input, weight?, bias?, N, C, HxW, group, eps)
+void groupNorm(const Stack& stack) {
+  const auto input = tensor(stack, 0);
+  const int64_t batch = stack.at(3).toInt(), width = stack.at(4).toInt(), area = stack.at(5).toInt(), groups = stack.at(6).toInt();
+  TORCH_CHECK(batch >= 0 && width > 0 && area >= 0 && groups > 0 && width % groups == 0, "group must divide C, and both be positive");
+  TORCH_CHECK(strided(input) && input.dim() >= 2 && input.size(0) == batch && input.size(1) == width, "input must be [N, C, ...]");
 }
 
 const std::unordered_map<std::string, Guard>& guards() {
@@ -512,6 +530,9 @@ const std::unordered_map<std::string, Guard>& guards() {
       {"aten::_sobol_engine_draw", sobol},
       {"aten::_sobol_engine_initialize_state_", sobolState},
       {"aten::_sobol_engine_scramble_", sobolState},
+      {"aten::_compute_linear_combination", linearCombination},
+      {"aten::native_group_norm", groupNorm},
+      {"aten::_neg_view_copy", notQuantized},
       {"aten::view.dtype", notQuantized},
       {"aten::view_copy.dtype", notQuantized},
       {"aten::view_copy.dtype_out", notQuantized},
