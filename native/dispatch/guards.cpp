@@ -23,6 +23,12 @@ bool sameSizes(const at::Tensor& a, const at::Tensor& b) {
   return a.defined() && b.defined() && a.layout() == b.layout() && a.sizes() == b.sizes();
 }
 
+// Whether the last `count` dimensions hold something; a batch before them may be empty.
+bool filled(const at::Tensor& tensor, int64_t count) {
+  const auto sizes = tensor.sizes().slice(tensor.dim() - count);
+  return std::all_of(sizes.begin(), sizes.end(), [](int64_t size) { return size > 0; });
+}
+
 bool strided(const at::Tensor& tensor) { return tensor.defined() && !tensor.is_nested() && tensor.layout() == at::kStrided; }
 
 // The values of an index tensor, on the CPU.
@@ -35,7 +41,11 @@ bool isIndex(const at::Tensor& tensor) {
   return strided(tensor) && tensor.is_cpu() && (tensor.scalar_type() == at::kLong || tensor.scalar_type() == at::kInt);
 }
 
-void functorch(const Stack&) { TORCH_CHECK(false, "an internal of functorch, without meaning outside of it"); }
+// (self, level, batch_size, out_dim)
+void insertedDimension(const Stack& stack) {
+  const int64_t dim = stack.at(3).toInt();
+  TORCH_CHECK(tensor(stack, 0).defined() && dim >= 0 && dim <= tensor(stack, 0).dim(), "out_dim ", dim, " is no place for a dimension");
+}
 
 void someTensors(const Stack& stack) { TORCH_CHECK(!stack.at(0).toTensorVector().empty(), "the list of tensors is empty"); }
 
@@ -61,7 +71,7 @@ void reflected(const Stack& stack) {
   const auto padding = ints(stack, 2);
   const auto rank = static_cast<int64_t>(Padded);
   for (const auto& each : {gradient, self}) {
-    TORCH_CHECK(strided(each) && (each.dim() == rank + 1 || each.dim() == rank + 2) && each.numel() > 0,
+    TORCH_CHECK(strided(each) && (each.dim() == rank + 1 || each.dim() == rank + 2) && filled(each, rank + 1),
                 "gradient and input must both have ", rank + 1, " or ", rank + 2, " dimensions and be not empty");
   }
   TORCH_CHECK(gradient.dim() == self.dim() && gradient.scalar_type() == self.scalar_type(),
@@ -82,7 +92,7 @@ void fractionalPool(const Stack& stack) {
   const auto gradient = tensor(stack, 0), self = tensor(stack, 1), indices = tensor(stack, 4);
   const auto size = ints(stack, 3);
   TORCH_CHECK(ints(stack, 2).size() == Rank && size.size() == Rank, "kernel_size and output_size must have ", Rank, " numbers");
-  TORCH_CHECK(strided(self) && (self.dim() == Rank + 1 || self.dim() == Rank + 2) && self.numel() > 0, "input must have ",
+  TORCH_CHECK(strided(self) && (self.dim() == Rank + 1 || self.dim() == Rank + 2) && filled(self, Rank + 1), "input must have ",
               Rank + 1, " or ", Rank + 2, " dimensions and be not empty");
   TORCH_CHECK(sameSizes(gradient, indices) && gradient.dim() == self.dim(), "gradient and indices must have the same shape");
   TORCH_CHECK(gradient.scalar_type() == self.scalar_type() && indices.scalar_type() == at::kLong,
@@ -481,7 +491,7 @@ const std::unordered_map<std::string, Guard>& guards() {
   static const auto* const all = new std::unordered_map<std::string, Guard>{
       {"aten::_native_batch_norm_legit.no_stats", batchNormWithoutStatistics},
       {"aten::_native_batch_norm_legit.no_stats_out", batchNormWithoutStatistics},
-      {"aten::_remove_batch_dim", functorch},
+      {"aten::_remove_batch_dim", insertedDimension},
       {"aten::_stack", someTensors},
       {"aten::_fft_r2c", transformed},
       {"aten::_fft_c2c", transformed},
@@ -546,6 +556,14 @@ const std::unordered_map<std::string, Guard>& guards() {
 }
 
 }  // namespace
+
+void runGuard(Guard guard, const Stack& arguments) {
+  try {
+    guard(arguments);
+  } catch (const c10::Error& error) {
+    TORCH_CHECK(false, "refused, because libtorch does not check it: ", error.what_without_backtrace());
+  }
+}
 
 Guard guardOf(const c10::OperatorName& name) {
   const auto& all = guards();

@@ -11,6 +11,9 @@ namespace ld {
 // Throws c10::Error where the arguments on the stack would crash the operator.
 using Guard = void (*)(const torch::jit::Stack& arguments);
 
+// Runs a guard. Its refusals say that they are none of libtorch's.
+void runGuard(Guard guard, const torch::jit::Stack& arguments);
+
 // nullptr for the operators that check their arguments themselves: nearly all.
 Guard guardOf(const c10::OperatorName& name);
 

@@ -157,7 +157,7 @@ Outcome attempt(Session& session, const View& view) {
   try {
     push(view.site, session, {view.ids, view.numbers}, stack);
     if (view.mode & record::SkipUndefined) skipUndefined(stack);
-    if (view.site.guard != nullptr) view.site.guard(stack);
+    if (view.site.guard != nullptr) runGuard(view.site.guard, stack);
     const ModeGuard guard(view.mode);
     view.site.op.callBoxed(stack);
     return {std::move(stack), nullptr, {}};

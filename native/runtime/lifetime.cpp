@@ -1,6 +1,5 @@
 #include "runtime/lifetime.h"
 
-#include <ATen/Context.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -34,8 +33,6 @@ void startProcess() {
   std::call_once(once, [] {
     installCpuAllocator();
     registerKernels();
-    // Kernels for sparse tensors trust the indices; libtorch checks them only where it is told to.
-    at::globalContext().setCheckSparseTensorInvariants(true);
     on_exit(&atExit, nullptr);
   });
 }

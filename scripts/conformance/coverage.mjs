@@ -29,14 +29,16 @@ export function coverage(names, outcomes) {
   const counts = Object.fromEntries(Object.keys(kinds).map((kind) => [kind, 0]))
   const problems = []
   let exact = 0
+  let guarded = 0
   for (const outcome of outcomes) {
     const overload = overloads[outcome.op]
     overload.cases++
     const [first] = outcome.problems
     if (first === undefined || !['refused', 'crash'].includes(first.kind)) overload.callable = true
     if (first === undefined) {
-      overload.tested ||= outcome.determined
+      overload.tested ||= outcome.determined && !outcome.guarded
       if (outcome.exact) exact++
+      if (outcome.guarded) guarded++
       continue
     }
     for (const kind of new Set(outcome.problems.map((problem) => problem.kind))) counts[kind]++
@@ -45,7 +47,15 @@ export function coverage(names, outcomes) {
   for (const [name, overload] of Object.entries(overloads)) {
     if (!overload.tested) overload.reason = reasons.get(name) ?? null
   }
-  return { overloads, problems, counts, cases: outcomes.length, exact, failed: problems.length > 0 }
+  return {
+    overloads,
+    problems,
+    counts,
+    cases: outcomes.length,
+    exact,
+    guarded,
+    failed: problems.length > 0,
+  }
 }
 
 function printRows(rows) {
@@ -54,7 +64,10 @@ function printRows(rows) {
     console.log(`${label.padEnd(width)}  ${String(value).padStart(7)}`)
 }
 
-export function printCoverage({ overloads, problems, counts, cases, exact }, mostProblems) {
+export function printCoverage(
+  { overloads, problems, counts, cases, exact, guarded },
+  mostProblems,
+) {
   const all = Object.entries(overloads)
   const count = (test) => all.filter(([, overload]) => test(overload)).length
   printRows([
@@ -63,6 +76,7 @@ export function printCoverage({ overloads, problems, counts, cases, exact }, mos
     ['tested by value against PyTorch', count((overload) => overload.tested)],
     ['cases', cases],
     ['cases that agree bit for bit', exact],
+    ['cases out of bounds that a guard refuses', guarded],
     ...Object.entries(kinds).map(([kind, label]) => [label, counts[kind]]),
   ])
   const byReason = new Map()

@@ -3,6 +3,8 @@ import type { Case } from './frames.mjs'
 export interface Outcome {
   problems: { kind: string; text: string }[]
   exact: boolean
+  /** A guard of native/dispatch/guards.cpp refused the call, which is no problem. */
+  guarded?: boolean
   determined?: boolean
 }
 

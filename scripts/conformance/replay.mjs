@@ -317,6 +317,7 @@ async function replayRefused({ header, body }, report) {
 /** Replays a case: { problems: [{ kind, text }], exact }. The kinds are those of coverage.mjs. */
 export async function replay(one) {
   const problems = []
+  let guarded = false
   let inexact = false
   for (const round of ['first', 'again']) {
     const report = (kind, text) =>
@@ -327,11 +328,15 @@ export async function replay(one) {
         else inexact = (await replayOnce(one, round === 'first', report)) || inexact
       })
     } catch (error) {
+      // PyTorch reads past its tensors and calls what it finds a result.
+      guarded =
+        one.header.from.startsWith('made up') && /refused, because libtorch/.test(error.message)
+      if (guarded) break
       const kind =
         error.code === 'ERR_OP' || error.code === 'ERR_OUT_OF_MEMORY' ? 'error' : 'refused'
       report(kind, `${error.code ?? error.name}: ${error.message.split('\n')[0]}`)
     }
     if (problems.length > 0) break
   }
-  return { problems, exact: !inexact }
+  return { problems, exact: !inexact && !guarded, guarded }
 }
