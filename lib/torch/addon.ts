@@ -7,7 +7,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { LandmarkDiffusionError } from '../errors.js'
-import { type MakeError, type Native, scratch } from './native.js'
+import { type MakeError, type Native, type RunCallback, scratch } from './native.js'
 
 const require = createRequire(import.meta.url)
 
@@ -28,6 +28,18 @@ export function onFailure(make: MakeError): void {
   makeError = make
 }
 
+interface Callbacks {
+  readonly run: RunCallback
+  readonly release: (callbacks: readonly number[]) => void
+}
+
+let callbacks: Callbacks | undefined
+
+/** Sets how callbacks are run and let go; called once by the module that keeps them. */
+export function onCallback(keeper: Callbacks): void {
+  callbacks = keeper
+}
+
 /** The addon, loaded on the first call. Throws ERR_ADDON_LOAD or ERR_LIBTORCH_MISMATCH. */
 export function addon(): Addon {
   loaded ??= open()
@@ -37,7 +49,11 @@ export function addon(): Addon {
 function open(): Addon {
   const native = load()
   refuseOtherLibtorch(native)
-  native.start((...failure) => makeError(...failure))
+  native.start(
+    (...failure) => makeError(...failure),
+    (...call) => (callbacks as Callbacks).run(...call),
+    (released) => callbacks?.release(released),
+  )
   return { native, words: new Uint32Array(native.words), numbers: new Float64Array(native.numbers) }
 }
 

@@ -37,6 +37,7 @@ function fromBytes(
       device: 'cpu',
       requiresGrad,
       traits: 0,
+      isLeaf: true,
     }),
   )
 }

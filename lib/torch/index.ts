@@ -14,7 +14,9 @@
 import './indexing.js'
 
 export { TensorDisposedError } from '../errors.js'
-export { type GradOptions, grad } from './autograd.js'
+export { checkpoint } from './autograd/checkpoint.js'
+export { type GradOptions, grad } from './autograd/grad.js'
+export * as autograd from './autograd/index.js'
 export { call } from './call.js'
 export {
   autocast,

@@ -10,6 +10,8 @@ export interface TensorInfo {
   readonly requiresGrad: boolean
   /** Layout (lowest byte) and what else decides how operators treat it: `Trait` in native/dispatch/run.h. */
   readonly traits: number
+  /** No operation made it, or none that gradients pass through. */
+  readonly isLeaf: boolean
 }
 
 export interface NativeArgument {
@@ -102,6 +104,9 @@ export const traits = {
   nested: 1 << 11,
 } as const
 
+/** What getGrad() is told: see native/napi/gradients.cpp. */
+export const gradientFlags = { requiresGrad: 1, laidOut: 2 } as const
+
 /** Site::Slot of native/dispatch/site.h; -1 takes the schema's default. */
 export const slots = {
   default: -1,
@@ -121,12 +126,41 @@ export type MakeError = (
   inputs: string,
   message: string,
   trace: number,
+  cause: number,
 ) => Error
 
+/** What a callback leaves: its error, if it threw, and the ids to free behind the ops around it. */
+export interface CallbackEnd {
+  readonly message?: string
+  readonly cause?: number
+  readonly frees: readonly number[]
+}
+
+/** Runs a function of the graph on the tensors that `adopt(key, ...)` names; `reply` gives its results. */
+export type RunCallback = (
+  callback: number,
+  key: number,
+  infos: readonly TensorInfo[],
+  flags: readonly boolean[],
+  grad: boolean,
+  pass: number,
+) => CallbackEnd
+
+/** Belongs to the addon. */
+export type Opaque = object & { readonly __opaque?: never }
+
+/**
+ * Any function that queues something may run a callback before it returns: where the queue is full, or
+ * the call waits, behind a backward pass that needs one (native/runtime/callback.h).
+ */
 export interface Native {
   readonly words: ArrayBuffer
   readonly numbers: ArrayBuffer
-  start(makeError: MakeError): void
+  start(
+    makeError: MakeError,
+    runCallback: RunCallback,
+    releaseCallbacks: (callbacks: readonly number[]) => void,
+  ): void
   operators(): string[]
   schema(name: string): NativeSchema | null
   createSite(name: string, slots: readonly number[], values: readonly unknown[]): number
@@ -168,6 +202,7 @@ export interface Native {
     retainGraph: boolean,
     createGraph: boolean,
     trace: number,
+    pass: number,
   ): void
   grad(
     outputs: readonly number[],
@@ -176,11 +211,42 @@ export interface Native {
     retainGraph: boolean,
     createGraph: boolean,
     allowUnused: boolean,
+    materialize: boolean,
     results: readonly number[],
     trace: number,
+    pass: number,
   ): void
-  getGrad(ids: readonly number[], results: readonly number[]): void
+  /** `flags`: gradientFlags of what the handles assume. */
+  getGrad(ids: readonly number[], results: readonly number[], flags: readonly number[]): void
   setGrad(ids: readonly number[], gradient: number): void
+  retainGrad(id: number): void
+  registerHook(tensor: number, callback: number): Opaque
+  removeHook(place: Opaque): void
+  attachFunction(
+    name: string,
+    callback: number,
+    inputs: readonly number[],
+    outputs: readonly number[],
+    results: readonly number[],
+    saved: readonly number[],
+    notDifferentiable: readonly number[],
+    dirty: readonly number[],
+    materialize: boolean,
+  ): void
+  beginSegment(): Opaque
+  endSegment(
+    begin: Opaque,
+    callback: number,
+    outputs: readonly number[],
+    results: readonly number[],
+  ): void
+  /** `other` becomes a second name of the tensor. */
+  alias(id: number, other: number): void
+  /** Results of the callback that runs, 0 for none. */
+  reply(ids: readonly number[]): void
+  /** State of the CPU's default generator to and from a tensor. */
+  readRngState(id: number): void
+  writeRngState(id: number): void
   manualSeed(generator: number, seed: bigint): void
   createGenerator(id: number, device: string, seed: bigint): void
   generatorState(id: number): Promise<Uint8Array>

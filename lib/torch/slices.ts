@@ -102,6 +102,7 @@ export class SliceShapes {
       dtype,
       device,
       requiresGrad: this.#requiresGrad,
+      isLeaf: !this.#requiresGrad,
       traits,
     })
     if (this.#byLength.size >= mostLengths) this.#byLength.clear()

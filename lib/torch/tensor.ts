@@ -4,6 +4,9 @@
  */
 import { LandmarkDiffusionError, TensorDisposedError } from '../errors.js'
 import { addon } from './addon.js'
+import { backward } from './autograd/grad.js'
+import { type HookHandle, registerHook } from './autograd/hooks.js'
+import { call } from './call.js'
 import { currentFrame } from './context.js'
 import {
   bfloatToNumber,
@@ -17,10 +20,9 @@ import {
 } from './dtype.js'
 import { freeIds, takeId } from './handles.js'
 import { unwatch, watch, watchingLeaks } from './leaks.js'
-import type { NativeValue } from './native.js'
+import { gradientFlags, type NativeValue } from './native.js'
 import type { Complex } from './scalar.js'
-import type { Signature } from './signature.js'
-import { contiguousStrides, intern } from './signature.js'
+import { contiguousStrides, gradientSignature, type Signature } from './signature.js'
 import { traceId } from './trace.js'
 
 export type Element = number | bigint | boolean | Complex
@@ -41,8 +43,46 @@ const layouts = [
 /** Elements, and arrays that hold none, up to which nested arrays are made. */
 const mostListed = 1 << 26
 
-/** Backward passes queued so far: a tensor has no gradient before one came after it. */
+/** Backward passes and calls of `grad()` queued so far. */
 let passes = 0
+/** Of those, the last that leaves gradients, and the last of these that recorded them. */
+let lastBackward = 0
+let lastRecorded = 0
+/** What a tensor made now is marked with: the passes so far; inside a callback, those before its pass. */
+let mark = 0
+/** Marks from here on belong to tensors that are queued behind the pass of the callback that runs now. */
+const unlimited = 2 ** 31 - 1
+let limit = unlimited
+
+/** What is known of a gradient that was cleared or set: when, and what it was set to. */
+interface GradientState {
+  readonly since: number
+  readonly signature?: Signature
+}
+const gradientStates = new WeakMap<Tensor, GradientState>()
+const retained = new WeakSet<Tensor>()
+
+/** @internal Number of a new pass. */
+export function beginPass(): number {
+  mark = ++passes
+  return passes
+}
+
+/**
+ * @internal Runs a callback of a pass. Tensors made after the pass was queued have no values while it
+ * runs; to use one inside is an error.
+ */
+export function insidePass<T>(pass: number, fn: () => T): T {
+  if (limit !== unlimited) return fn()
+  mark = pass - 1
+  limit = pass
+  try {
+    return fn()
+  } finally {
+    mark = passes
+    limit = unlimited
+  }
+}
 
 export interface BackwardOptions {
   /** dL/d(this), of this tensor's shape; may be left out for a single value. */
@@ -56,8 +96,7 @@ export interface BackwardOptions {
 // The operators as methods come from generated/, which extends this class.
 export class Tensor {
   #id: number
-  /** Pass count when the gradient was last known to be absent. */
-  #cleared = passes
+  readonly #made = mark
   /** @internal */
   signature: Signature
 
@@ -71,13 +110,22 @@ export class Tensor {
 
   /** @internal Name on the executor. Throws TensorDisposedError. */
   get id(): number {
+    if (this.#id === 0 || this.#made >= limit) throw this.#unusable()
+    return this.#id
+  }
+
+  #unusable(): LandmarkDiffusionError {
+    const name = `this tensor (${this.signature.dtype}[${this.signature.shape.join(', ')}])`
     if (this.#id === 0) {
-      throw new TensorDisposedError(
-        `this tensor (${this.signature.dtype}[${this.signature.shape.join(', ')}]) is disposed. ` +
-          'It was freed by dispose(), `using` or the end of its scope: return it from the scope or keep() it.',
+      return new TensorDisposedError(
+        `${name} is disposed. It was freed by dispose(), \`using\` or the end of its scope: return it from the scope or keep() it.`,
       )
     }
-    return this.#id
+    return new LandmarkDiffusionError(
+      'ERR_OP',
+      `${name} was made after the backward() whose callback uses it, so it has no values yet: a variable ` +
+        'that the function refers to was assigned anew. Refer to one that stays, or await a value before going on.',
+    )
   }
 
   get shape(): readonly number[] {
@@ -100,6 +148,16 @@ export class Tensor {
 
   get requiresGrad(): boolean {
     return this.signature.requiresGrad
+  }
+
+  /** As `requiresGrad_()`: only leaves of a floating or complex dtype can be changed. */
+  set requiresGrad(value: boolean) {
+    call('aten::requires_grad_', [this, value])
+  }
+
+  /** Whether backward passes leave a gradient here, as nothing differentiable made it. */
+  get isLeaf(): boolean {
+    return this.signature.isLeaf
   }
 
   /** Number of dimensions. */
@@ -224,27 +282,36 @@ export class Tensor {
 
   /**
    * Gradients of this tensor for all leaves that it was computed from, added to their `grad`. Queued like
-   * an op: an error arrives at the next await of `synchronize()`.
+   * an op: where it fails, the next await of this tensor's value, or of `synchronize()`, rejects.
    */
   backward(options: BackwardOptions = {}): void {
-    const { gradient, retainGraph, createGraph = false, inputs = [] } = options
+    const { gradient: gradTensors, ...rest } = options
+    backward(this, { gradTensors, ...rest })
+  }
+
+  /**
+   * Calls `hook` with the gradient of this tensor in every backward pass that computes it, before it is
+   * accumulated or goes on. A tensor that it returns replaces the gradient. As PyTorch's `register_hook`.
+   *
+   * The hook runs on this thread, is synchronous and awaits nothing; its tensors are freed after it,
+   * except what it returns or keeps with `keep()`. An error that it throws fails the backward pass.
+   */
+  // biome-ignore lint/suspicious/noConfusingVoidType: a hook that only looks returns nothing
+  registerHook(hook: (gradient: Tensor) => Tensor | null | undefined | void): HookHandle {
+    return registerHook(this, hook)
+  }
+
+  /** Keeps the gradient of a tensor that is no leaf, so that `grad` gives it. As `retain_grad`. */
+  retainGrad(): void {
     if (!this.requiresGrad) {
       throw new LandmarkDiffusionError(
         'ERR_OP',
-        'backward(): this tensor does not require a gradient; it was made from constants or inside noGrad()',
+        'retainGrad(): this tensor does not require a gradient, so it gets none',
       )
     }
-    if (gradient === undefined && this.numel !== 1) {
-      throw new LandmarkDiffusionError(
-        'ERR_OP',
-        `backward(): a gradient can be left out only for a single value, this tensor has shape [${this.shape.join(', ')}]`,
-      )
-    }
-    const ids = inputs.map((input) => input.id)
-    const gradients = [gradient?.id ?? 0]
-    const keep = retainGraph ?? createGraph
-    addon().native.backward([this.id], gradients, ids, keep, createGraph, traceId())
-    passes++
+    if (this.isLeaf) return
+    addon().native.retainGrad(this.id)
+    retained.add(this)
   }
 
   /**
@@ -257,18 +324,39 @@ export class Tensor {
 
   /** Sets the gradient; null clears it, as `zero_grad(set_to_none=True)` does. */
   set grad(value: Tensor | null) {
-    addon().native.setGrad([this.id], value?.id ?? 0)
-    this.#cleared = value === null ? passes : -1
+    if (value === null) {
+      clearGradients([this])
+      return
+    }
+    const { shape, dtype, device } = value
+    const same =
+      shape.join() === this.shape.join() && dtype === this.dtype && device === this.device
+    if (!same) {
+      throw new LandmarkDiffusionError(
+        'ERR_OP',
+        `grad: ${value} was assigned to the gradient of ${this}; shape, dtype and device must be the same`,
+      )
+    }
+    addon().native.setGrad([this.id], value.id)
+    gradientStates.set(this, { since: passes, signature: value.signature })
   }
 
-  /** @internal */
-  get mayHaveGrad(): boolean {
-    return this.requiresGrad && this.#cleared < passes
-  }
-
-  /** @internal */
-  markCleared(): void {
-    this.#cleared = passes
+  /** @internal What is known of the gradient; null where there can be none. */
+  get gradientKind(): { readonly signature: Signature; readonly flags: number } | null {
+    const { since, signature } = gradientStates.get(this) ?? { since: this.#made }
+    const recorded = lastRecorded > since
+    if (signature !== undefined && !recorded) return { signature, flags: 0 }
+    if (!this.requiresGrad || !(this.isLeaf || retained.has(this))) return null
+    if (lastBackward <= since) return null
+    return {
+      signature: gradientSignature(
+        this.signature,
+        this.isLeaf ? 'contract' : 'contiguous',
+        recorded,
+      ),
+      flags:
+        (recorded ? gradientFlags.requiresGrad : 0) | (this.isLeaf ? gradientFlags.laidOut : 0),
+    }
   }
 
   toString(): string {
@@ -285,15 +373,17 @@ export class Tensor {
 export function gradients(tensors: readonly Tensor[]): (Tensor | null)[] {
   const ids: number[] = []
   const results: number[] = []
+  const flags: number[] = []
   const found = tensors.map((tensor) => {
-    if (!tensor.mayHaveGrad) return null
+    const kind = tensor.gradientKind
+    if (kind === null) return null
     const id = takeId()
     ids.push(tensor.id)
     results.push(id)
-    const { dtypeNumber: dtype, ...known } = tensor.signature
-    return new Tensor(id, intern({ ...known, defined: true, dtype, requiresGrad: false }))
+    flags.push(kind.flags)
+    return new Tensor(id, kind.signature)
   })
-  if (ids.length > 0) addon().native.getGrad(ids, results)
+  if (ids.length > 0) addon().native.getGrad(ids, results, flags)
   return found
 }
 
@@ -305,7 +395,23 @@ export function clearGradients(tensors: readonly Tensor[]): void {
   if (tensors.length === 0) return
   const ids = tensors.map((tensor) => tensor.id)
   addon().native.setGrad(ids, 0)
-  for (const tensor of tensors) tensor.markCleared()
+  for (const tensor of tensors) gradientStates.set(tensor, { since: passes })
+}
+
+/** @internal Queues a backward pass; the caller has checked its arguments. */
+export function queueBackward(
+  tensors: readonly Tensor[],
+  gradients: readonly (Tensor | null)[],
+  options: { retainGraph: boolean; createGraph: boolean; inputs: readonly Tensor[] },
+): void {
+  const { retainGraph, createGraph, inputs } = options
+  const ids = tensors.map((tensor) => tensor.id)
+  const seeds = gradients.map((gradient) => gradient?.id ?? 0)
+  const leaves = inputs.map((input) => input.id)
+  const pass = beginPass()
+  lastBackward = pass
+  if (createGraph) lastRecorded = pass
+  addon().native.backward(ids, seeds, leaves, retainGraph, createGraph, traceId(), pass)
 }
 
 function elements(value: NativeValue): Element[] {

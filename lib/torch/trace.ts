@@ -41,7 +41,20 @@ export class OpError extends LandmarkDiffusionError {
   }
 }
 
-onFailure((kind, op, inputs, message, trace) => {
+/** Errors that callbacks threw, until the failure that they cause is told. */
+const causes = new Map<number, unknown>()
+const mostCauses = 256
+let nextCause = 1
+
+/** Key of an error that a callback threw. */
+export function causeId(error: unknown): number {
+  const id = nextCause++
+  causes.set(id, error)
+  causes.delete(id - mostCauses)
+  return id
+}
+
+onFailure((kind, op, inputs, message, trace, cause) => {
   const failed = `${op}(${inputs}): ${message.trim()}`
   const error =
     kind === 'memory'
@@ -53,6 +66,7 @@ onFailure((kind, op, inputs, message, trace) => {
         )
       : new OpError('ERR_OP', op, inputs, failed)
   const stack = stacks.get(trace)
+  if (causes.has(cause)) error.cause = causes.get(cause)
   if (stack) error.stack = `${error.name}: ${error.message}\n    the op was called:\n${stack}`
   return error
 })

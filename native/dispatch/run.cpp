@@ -222,6 +222,7 @@ TensorInfo describe(const at::Tensor& tensor) {
   info.dtype = static_cast<int>(tensor.scalar_type());
   info.device = tensor.device().str();
   info.requiresGrad = tensor.requires_grad();
+  info.isLeaf = tensor.is_leaf();
   return info;
 }
 

@@ -18,6 +18,7 @@ struct TensorInfo {
   int dtype = 0;  // c10::ScalarType
   std::string device;
   bool requiresGrad = false;
+  bool isLeaf = true;
   bool defined = false;
   uint32_t traits = 0;  // Trait
 };

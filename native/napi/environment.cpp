@@ -61,10 +61,20 @@ Environment::Environment(Napi::Env env, Napi::Object exports)
                            InstanceMethod("grad", &Environment::grad),
                            InstanceMethod("getGrad", &Environment::getGrad),
                            InstanceMethod("setGrad", &Environment::setGrad),
+                           InstanceMethod("retainGrad", &Environment::retainGrad),
+                           InstanceMethod("registerHook", &Environment::registerHook),
+                           InstanceMethod("removeHook", &Environment::removeHook),
+                           InstanceMethod("attachFunction", &Environment::attachFunction),
+                           InstanceMethod("beginSegment", &Environment::beginSegment),
+                           InstanceMethod("endSegment", &Environment::endSegment),
+                           InstanceMethod("alias", &Environment::alias),
+                           InstanceMethod("reply", &Environment::reply),
                            InstanceMethod("manualSeed", &Environment::manualSeed),
                            InstanceMethod("createGenerator", &Environment::createGenerator),
                            InstanceMethod("generatorState", &Environment::generatorState),
                            InstanceMethod("setGeneratorState", &Environment::setGeneratorState),
+                           InstanceMethod("readRngState", &Environment::readRngState),
+                           InstanceMethod("writeRngState", &Environment::writeRngState),
                            InstanceMethod("versions", &Environment::versions),
                            InstanceMethod("memory", &Environment::memory),
                            InstanceMethod("trim", &Environment::trim),
@@ -79,11 +89,15 @@ Environment::Environment(Napi::Env env, Napi::Object exports)
   exports.Set("numbers", expose(env, numbers_));
 }
 
-// start(makeError): opens the session. `makeError(kind, op, inputs, message, trace)` builds the
-// error that a failure becomes in JavaScript.
+// start(makeError, runCallback, releaseCallbacks): opens the session.
+// `makeError(kind, op, inputs, message, trace, cause)` builds the error that a failure becomes in JavaScript.
+// `runCallback(function, key, infos, flags, grad, pass)` runs a callback on the tensors under `key`, and
+// returns { message, cause, frees }; `releaseCallbacks(functions)` names those that nothing calls any more.
 void Environment::start(const Info& info) {
   const Napi::Env env = info.Env();
   makeError_ = Napi::Persistent(info[0].As<Napi::Function>());
+  runCallback_ = Napi::Persistent(info[1].As<Napi::Function>());
+  releaseCallbacks_ = Napi::Persistent(info[2].As<Napi::Function>());
   napi_value name = Napi::String::New(env, "landmark-diffusion");
   const napi_status status = napi_create_threadsafe_function(
       env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, this,
@@ -100,6 +114,7 @@ void Environment::start(const Info& info) {
   // Alive only while a promise is open, so that a finished script ends.
   napi_unref_threadsafe_function(env, wakeUp_);
   session_->notify = [wakeUp = wakeUp_] { napi_call_threadsafe_function(wakeUp, nullptr, napi_tsfn_nonblocking); };
+  session_->serve = [this, raw = static_cast<napi_env>(env)] { serveBlocked(raw); };
   Executor::instance().open(session_);
   // In the hook, not in a destructor: a thread-safe function that is still held keeps a worker's
   // teardown waiting before any destructor runs.
@@ -109,6 +124,8 @@ void Environment::start(const Info& info) {
 void Environment::stop() {
   Executor::instance().close(*session_);
   SharedTensors::instance().ownerEnds(*session_);
+  // A graph that another environment still holds may name callbacks of this one.
+  session_->mute();
   napi_release_threadsafe_function(wakeUp_, napi_tsfn_abort);
   promises_.clear();
   adoptions_.clear();
@@ -148,13 +165,17 @@ void Environment::deliver(Napi::Env env) {
   }
   if (promises_.empty()) napi_unref_threadsafe_function(env, wakeUp_);
   reportMemory(env);
+  if (const auto released = session_->takeReleased(); !released.empty()) {
+    releaseCallbacks_.Call({intsToJs(env, std::vector<int64_t>(released.begin(), released.end()))});
+  }
+  if (const auto request = session_->takeRequest()) runCallback(env, request);
 }
 
 Napi::Value Environment::failureToJs(Napi::Env env, const Failure& failure) {
   const char* kind = failure.kind == Failure::Kind::OutOfMemory ? "memory" : "op";
   return makeError_.Call({Napi::String::New(env, kind), Napi::String::New(env, failure.op),
                           Napi::String::New(env, failure.inputs), Napi::String::New(env, failure.message),
-                          Napi::Number::New(env, failure.trace)});
+                          Napi::Number::New(env, failure.trace), Napi::Number::New(env, failure.cause)});
 }
 
 Napi::Object Environment::infoToJs(Napi::Env env, const TensorInfo& info) {
@@ -166,6 +187,7 @@ Napi::Object Environment::infoToJs(Napi::Env env, const TensorInfo& info) {
   result.Set("device", info.device);
   result.Set("requiresGrad", info.requiresGrad);
   result.Set("traits", info.traits);
+  result.Set("isLeaf", info.isLeaf);
   return result;
 }
 

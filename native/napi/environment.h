@@ -21,7 +21,7 @@ class Environment : public Napi::Addon<Environment> {
   // The hot path: reads one op from the scratch memory and queues it.
   napi_value enqueue(napi_env env);
 
-  // Delivers what the executor has finished. JavaScript thread.
+  // Delivers what the executor has finished, and runs the callback that it waits for. JavaScript thread.
   void deliver(Napi::Env env);
 
  private:
@@ -53,12 +53,26 @@ class Environment : public Napi::Addon<Environment> {
   void grad(const Info& info);
   void getGrad(const Info& info);
   void setGrad(const Info& info);
+  void retainGrad(const Info& info);
+
+  // Functions of JavaScript in the graph (callbacks.cpp)
+  Napi::Value registerHook(const Info& info);
+  void removeHook(const Info& info);
+  void attachFunction(const Info& info);
+  Napi::Value beginSegment(const Info& info);
+  void endSegment(const Info& info);
+  void alias(const Info& info);
+  void reply(const Info& info);
+  void runCallback(Napi::Env env, const std::shared_ptr<CallbackRequest>& request);
+  void serveBlocked(Napi::Env env);
 
   // Random numbers (random.cpp)
   void manualSeed(const Info& info);
   void createGenerator(const Info& info);
   Napi::Value generatorState(const Info& info);
   void setGeneratorState(const Info& info);
+  void readRngState(const Info& info);
+  void writeRngState(const Info& info);
 
   // Process (process.cpp)
   Napi::Value versions(const Info& info);
@@ -105,6 +119,9 @@ class Environment : public Napi::Addon<Environment> {
   uint64_t nextKey_ = 1;
   Napi::FunctionReference makeError_;
   int64_t reportedBytes_ = 0;
+  Napi::FunctionReference runCallback_;
+  Napi::FunctionReference releaseCallbacks_;
+  std::shared_ptr<CallbackRequest> running_;  // the innermost callback
   napi_threadsafe_function wakeUp_ = nullptr;
 
   friend struct Settle;

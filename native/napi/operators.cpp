@@ -2,6 +2,7 @@
 #include <condition_variable>
 #include <cstring>
 
+#include "autograd/gradient.h"
 #include "dispatch/schema.h"
 #include "napi/convert.h"
 #include "napi/environment.h"
@@ -164,11 +165,10 @@ void Environment::submitLong(uint32_t length) {
   });
 }
 
-// Runs the op in the scratch memory and waits for it: the first call of a signature.
+// Runs the op in the scratch memory and waits for it: the first call of a signature. A backward pass
+// that lies before it in the queue may need this thread for a callback, so it waits for either.
 Napi::Value Environment::runSync(const Info& info) {
   struct Wait {
-    std::mutex mutex;
-    std::condition_variable done;
     bool ready = false;
     Outcome outcome;
   };
@@ -176,14 +176,10 @@ Napi::Value Environment::runSync(const Info& info) {
   const auto words = std::make_shared<std::vector<uint32_t>>(recordLength());
   writeRecord(words->data());
   Executor::instance().submit(*session_, [wait, words](Session& session) {
-    Outcome outcome = runForOutcome(session, words->data());
-    std::lock_guard lock(wait->mutex);
-    wait->outcome = std::move(outcome);
-    wait->ready = true;
-    wait->done.notify_one();
+    wait->outcome = runForOutcome(session, words->data());
+    session.settle(wait->ready);
   });
-  std::unique_lock lock(wait->mutex);
-  wait->done.wait(lock, [&] { return wait->ready; });
+  while (const auto request = session_->takeRequestUnless(wait->ready)) runCallback(info.Env(), request);
   if (wait->outcome.failure) {
     throw Napi::Error(info.Env(), failureToJs(info.Env(), *wait->outcome.failure));
   }

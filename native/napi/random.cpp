@@ -108,4 +108,26 @@ void Environment::setGeneratorState(const Info& info) {
   });
 }
 
+// readRngState(id): the state of the CPU's default generator, as of the ops queued so far, as a tensor.
+void Environment::readRngState(const Info& info) {
+  const uint32_t id = info[0].As<Napi::Number>().Uint32Value();
+  Executor::instance().submit(*session_, [id](Session& session) {
+    auto generator = at::detail::getDefaultCPUGenerator();
+    std::lock_guard lock(generator.mutex());
+    session.table.put(id, generator.get_state());
+  });
+}
+
+// writeRngState(id): the reverse.
+void Environment::writeRngState(const Info& info) {
+  const uint32_t id = info[0].As<Napi::Number>().Uint32Value();
+  Executor::instance().submit(*session_, [id](Session& session) {
+    const auto& state = session.table.at(id).tensor;
+    if (!state.defined()) return;
+    auto generator = at::detail::getDefaultCPUGenerator();
+    std::lock_guard lock(generator.mutex());
+    generator.set_state(state);
+  });
+}
+
 }  // namespace ld

@@ -56,15 +56,17 @@ void Executor::close(Session& session) {
 
 uint32_t* Executor::reserve(Session& session, uint32_t words) {
   for (;;) {
-    if (uint32_t* place = session.ring.reserve(words)) return place;
+    if (uint32_t* place = session.written->reserve(words)) return place;
     wake();
+    // There is no room before the record at hand is done, and it may be waiting for this thread.
+    if (session.serve) session.serve();
     std::this_thread::sleep_for(100us);
   }
 }
 
 void Executor::publish(Session& session, uint32_t words) {
   session.submitted.fetch_add(1, std::memory_order_relaxed);
-  session.ring.publish(words);
+  session.written->publish(words);
   // Pairs with the fence in run(): either we see it asleep, or it sees the record.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (sleeping_.load(std::memory_order_relaxed)) wake();
@@ -101,8 +103,8 @@ bool Executor::park(std::chrono::milliseconds limit) {
 
 void Executor::run() {
   yieldToEventLoop();
-  std::vector<std::shared_ptr<Session>> sessions;
-  uint64_t seen = ~0ull;
+  thread_ = std::this_thread::get_id();
+  plain_ = std::make_unique<at::ThreadLocalState>();
   bool trimmed = true;
   for (;;) {
     if (parking_.load()) {
@@ -111,45 +113,17 @@ void Executor::run() {
       changed_.notify_all();
       wakeUp_.wait(lock, [] { return false; });
     }
-    {
-      std::unique_lock lock(mutex_);
-      if (seen != generation_) {
-        sessions = sessions_;
-        seen = generation_;
-      }
-    }
-    bool worked = false;
-    for (const auto& session : sessions) {
-      if (session->closing.load()) {
-        while (drain(*session)) {
-        }
-        session->table.clear();
-        session->unreported.reset();
-        std::lock_guard lock(mutex_);
-        std::erase(sessions_, session);
-        ++generation_;
-        changed_.notify_all();
-        worked = true;
-      } else {
-        worked |= drain(*session);
-      }
-    }
-    if (worked) {
+    if (serve()) {
       trimmed = false;
       continue;
     }
     std::unique_lock lock(mutex_);
     sleeping_.store(true, std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    const auto mustRun = [&] {
-      return parking_.load() || seen != generation_ ||
-             std::any_of(sessions.begin(), sessions.end(), [](const auto& session) {
-               return session->closing.load() || !session->ring.empty();
-             });
-    };
+    const auto wanted = [this] { return mustRun(); };
     if (trimmed) {
-      wakeUp_.wait(lock, mustRun);
-    } else if (!wakeUp_.wait_for(lock, kIdle, mustRun)) {
+      wakeUp_.wait(lock, wanted);
+    } else if (!wakeUp_.wait_for(lock, kIdle, wanted)) {
       lock.unlock();
       trimCpuCache();
       trimmed = true;
@@ -158,16 +132,90 @@ void Executor::run() {
   }
 }
 
-// A bounded helping, so that one busy session does not starve the others.
+bool Executor::mustRun() const {
+  return parking_.load() || servedGeneration_ != generation_ ||
+         std::any_of(served_.begin(), served_.end(), [](const auto& session) {
+           return (session->closing.load() && session->depth == 0) || !session->read->empty();
+         });
+}
+
+// One helping for every session; false where none had work.
+bool Executor::serve() {
+  {
+    std::lock_guard lock(mutex_);
+    if (servedGeneration_ != generation_) {
+      served_ = sessions_;
+      servedGeneration_ = generation_;
+    }
+  }
+  bool worked = false;
+  for (size_t i = 0; i < served_.size(); ++i) {
+    // A copy, and by index: a record that waits for a callback comes here again and may change the list.
+    const auto session = served_[i];
+    if (!session->closing.load()) {
+      worked |= drain(*session);
+    } else if (session->depth == 0) {
+      // Not while one of its records is in the middle of a callback further down this thread's stack:
+      // that one gives up first, and still needs its table.
+      finish(session);
+      worked = true;
+    }
+  }
+  return worked;
+}
+
+void Executor::finish(const std::shared_ptr<Session>& session) {
+  while (drain(*session)) {
+  }
+  session->table.clear();
+  session->unreported.reset();
+  std::lock_guard lock(mutex_);
+  std::erase(sessions_, session);
+  ++generation_;
+  changed_.notify_all();
+}
+
+void Executor::await(Session& session, const std::shared_ptr<CallbackRequest>& request) {
+  if (session.inner.size() == session.depth) session.inner.push_back(std::make_unique<Ring>());
+  Ring* const outer = session.read;
+  request->ring = session.read = session.inner[session.depth++].get();
+  session.post(request);
+  // Other sessions go on meanwhile: their threads share nothing with the one that is asked, and one of
+  // them may be what that thread itself waits for.
+  const auto over = [&] { return request->done || session.closing.load() || parking_.load(); };
+  while (!over()) {
+    if (serve()) continue;
+    std::unique_lock lock(mutex_);
+    sleeping_.store(true, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    wakeUp_.wait(lock, [&] { return over() || mustRun(); });
+    sleeping_.store(false, std::memory_order_relaxed);
+  }
+  if (!request->done) {
+    // Its thread is in close() and writes no more: what it left settles or frees what it owns.
+    while (drain(session)) {
+    }
+    auto failure = std::make_shared<Failure>();
+    failure->op = "callback";
+    failure->message = "the environment ended during a callback";
+    request->failure = std::move(failure);
+  }
+  session.read = outer;
+  --session.depth;
+}
+
+// A bounded helping, so that one busy session does not starve the others. Inside a callback's wait the
+// helpings go on in the callback's own ring, so the ring is looked up anew for each record.
 bool Executor::drain(Session& session) {
   constexpr int kHelping = 256;
   int done = 0;
   while (done < kHelping && !parking_.load(std::memory_order_relaxed)) {
-    const uint32_t* words = session.ring.front();
+    Ring& ring = *session.read;
+    const uint32_t* words = ring.front();
     if (words == nullptr) break;
     const uint32_t length = words[1];
     if (!execute(session, words)) break;
-    session.ring.pop(length);
+    ring.pop(length);
     session.executed.fetch_add(1, std::memory_order_relaxed);
     ++done;
   }

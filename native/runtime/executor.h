@@ -3,6 +3,8 @@
 // It is never destroyed: a static destructor that ran beside it would free what it uses.
 #pragma once
 
+#include <ATen/ThreadLocalState.h>
+
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -32,6 +34,14 @@ class Executor {
   // Puts the tensor of `parcel` into the session's table when the session that sends it has come so far.
   void receive(Session& session, std::shared_ptr<SharedTensors::Parcel> parcel, uint32_t id);
 
+  // Executor thread, in the middle of a record: posts the request and serves all sessions until it is
+  // done. Gives it up, with a failure, where its environment or the process ends meanwhile.
+  void await(Session& session, const std::shared_ptr<CallbackRequest>& request);
+
+  bool isThisThread() const { return std::this_thread::get_id() == thread_; }
+  // libtorch's thread-local state outside of any record.
+  const at::ThreadLocalState& plainState() const { return *plain_; }
+
   // Last act of the process: finishes the record at hand and stops for ever, so that libtorch's
   // static destructors find nobody at work. False when the record took longer than the limit.
   bool park(std::chrono::milliseconds limit);
@@ -39,7 +49,10 @@ class Executor {
  private:
   Executor();
   void run();
+  bool serve();
+  void finish(const std::shared_ptr<Session>& session);
   bool drain(Session& session);
+  bool mustRun() const;
   // False when the record has to wait for another session.
   bool execute(Session& session, const uint32_t* words);
   void wake();
@@ -49,6 +62,13 @@ class Executor {
   std::condition_variable changed_;
   std::vector<std::shared_ptr<Session>> sessions_;
   uint64_t generation_ = 0;
+
+  // Executor thread only.
+  std::thread::id thread_;
+  std::unique_ptr<const at::ThreadLocalState> plain_;
+  std::vector<std::shared_ptr<Session>> served_;  // copy of sessions_ at generation served_
+  uint64_t servedGeneration_ = ~0ull;
+
   std::atomic<bool> sleeping_{false};
   std::atomic<bool> parking_{false};
   bool parked_ = false;

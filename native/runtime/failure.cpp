@@ -4,6 +4,8 @@
 
 #include <new>
 
+#include "runtime/callback.h"
+
 namespace ld {
 
 FailurePtr currentFailure(std::string op, std::string inputs, uint32_t trace) {
@@ -21,6 +23,10 @@ FailurePtr currentFailure(std::string op, std::string inputs, uint32_t trace) {
   } catch (const std::bad_alloc&) {
     failure->kind = Failure::Kind::OutOfMemory;
     failure->message = "the allocator found no memory";
+  } catch (const CallbackError& e) {
+    failure->kind = e.failure->kind;
+    failure->cause = e.failure->cause;
+    failure->message = e.what();
   } catch (const std::exception& e) {
     failure->message = e.what();
   } catch (...) {

@@ -13,6 +13,7 @@ struct Failure {
   std::string inputs;   // "float32[1, 3, 8, 8], float32[4, 2, 3, 3]"
   std::string message;  // libtorch's own
   uint32_t trace = 0;   // key of the JavaScript stack, 0 where tracing was off
+  uint32_t cause = 0;   // key of the JavaScript error that a callback threw, 0 where there is none
 };
 
 using FailurePtr = std::shared_ptr<const Failure>;

@@ -3,10 +3,13 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <vector>
 
+#include "runtime/callback.h"
 #include "runtime/ring.h"
 #include "runtime/tensor_table.h"
 
@@ -22,20 +25,21 @@ struct Completion {
   virtual ~Completion() = default;
 };
 
-class Session {
+class Session : public std::enable_shared_from_this<Session> {
  public:
   Ring ring;
   TensorTable table;  // executor thread only
 
+  // The current ring: `ring`, or during a callback one of its own (callback.h).
+  Ring* written = &ring;  // JavaScript thread only
+  Ring* read = &ring;     // executor thread only
+
   // The executor hands results over here; `notify` wakes the JavaScript thread, once for many.
   void complete(std::unique_ptr<Completion> completion) {
-    bool wake = false;
-    {
-      std::lock_guard lock(mutex_);
-      wake = completions_.empty();
-      completions_.push_back(std::move(completion));
-    }
-    if (wake && notify) notify();
+    std::lock_guard lock(mutex_);
+    const bool wake = completions_.empty();
+    completions_.push_back(std::move(completion));
+    if (wake) wakeUp();
   }
 
   std::vector<std::unique_ptr<Completion>> takeCompletions() {
@@ -43,17 +47,78 @@ class Session {
     return std::exchange(completions_, {});
   }
 
+  // The function cannot be called any more. Any thread: whoever drops the last tensor of a graph.
+  void release(uint32_t function) {
+    std::lock_guard lock(mutex_);
+    const bool wake = released_.empty();
+    released_.push_back(function);
+    if (wake) wakeUp();
+  }
+
+  std::vector<uint32_t> takeReleased() {
+    std::lock_guard lock(mutex_);
+    return std::exchange(released_, {});
+  }
+
+  // Executor: asks for a callback. The JavaScript thread is in its event loop, or blocked in a native
+  // call that waits for the executor: both must hear of it, else the two wait for each other.
+  void post(std::shared_ptr<CallbackRequest> request) {
+    std::lock_guard lock(mutex_);
+    request_ = std::move(request);
+    wakeUp();
+    heard_.notify_all();
+  }
+
+  std::shared_ptr<CallbackRequest> takeRequest() {
+    std::lock_guard lock(mutex_);
+    return std::exchange(request_, nullptr);
+  }
+
+  // JavaScript thread: blocks until `settled` was set by settle(), or a callback is asked for.
+  std::shared_ptr<CallbackRequest> takeRequestUnless(const bool& settled) {
+    std::unique_lock lock(mutex_);
+    heard_.wait(lock, [&] { return settled || request_; });
+    return std::exchange(request_, nullptr);
+  }
+
+  void settle(bool& settled) {
+    std::lock_guard lock(mutex_);
+    settled = true;
+    heard_.notify_all();
+  }
+
+  // The environment is gone: nobody is woken any more. After it returns nothing calls `notify`.
+  void mute() {
+    std::lock_guard lock(mutex_);
+    muted_ = true;
+  }
+
+  // Rings for callbacks inside callbacks, by depth; and how many of them are in use.
+  std::vector<std::unique_ptr<Ring>> inner;  // executor thread only
+  uint32_t depth = 0;                        // executor thread only
+  uint32_t pass = 0;                         // number of the outermost backward pass; executor thread only
+
   // A failure that nobody has been told of yet: synchronize() reports it.
   FailurePtr unreported;  // executor thread only
 
   std::function<void()> notify;        // set before the session is opened, never changed
+  std::function<void()> serve;         // the same; runs a callback that is asked for, on the JavaScript thread
   std::atomic<bool> closing{false};    // the environment is going: run nothing more for it
   std::atomic<uint64_t> submitted{0};  // records in, records done: the depth of the queue
   std::atomic<uint64_t> executed{0};
 
  private:
+  // Under the lock, so that none is under way when mute() returns: the handle that it uses goes then.
+  void wakeUp() {
+    if (notify && !muted_) notify();
+  }
+
   std::mutex mutex_;
+  std::condition_variable heard_;
   std::vector<std::unique_ptr<Completion>> completions_;
+  std::vector<uint32_t> released_;
+  std::shared_ptr<CallbackRequest> request_;
+  bool muted_ = false;
 };
 
 }  // namespace ld
