@@ -53,14 +53,35 @@ export function inferenceMode<T>(fn: () => T): T {
 }
 
 const deviceTypes: Readonly<Record<string, number>> = { cpu: 0, cuda: 1 }
+/** Of a mode: autocast's dtype and device. */
+const autocastBits = 0xffff00
 
 /**
  * Runs `fn` (plain or async) with libtorch's autocast: operators that gain from it compute in `dtype`.
- * As `torch.autocast`.
+ * `{ enabled: false }` in place of the dtype makes a region inside of one without it. As `torch.autocast`.
  */
-export function autocast<T>(device: 'cpu' | 'cuda', dtype: 'bfloat16' | 'float16', fn: () => T): T {
-  const bits = ((deviceTypes[device] ?? 0) << 16) | (dtypeNumber(dtype) << 8)
-  return withMode(modeFlags.autocast | bits, 0xffff00, fn)
+export function autocast<T>(
+  device: 'cpu' | 'cuda',
+  dtype: 'bfloat16' | 'float16' | { readonly enabled: false },
+  fn: () => T,
+): T {
+  const bits = (deviceTypes[device] ?? 0) << 16
+  if (typeof dtype === 'string') {
+    return withMode(modeFlags.autocast | bits | (dtypeNumber(dtype) << 8), autocastBits, fn)
+  }
+  const other = (currentFrame().mode & 0xff0000) !== bits
+  return withMode(0, other ? 0 : modeFlags.autocast | autocastBits, fn)
+}
+
+/** Whether autocast is on here. As `torch.is_autocast_enabled`. */
+export function isAutocastEnabled(device: 'cpu' | 'cuda' = 'cpu'): boolean {
+  const { mode } = currentFrame()
+  return (mode & modeFlags.autocast) !== 0 && (mode >> 16) % 256 === deviceTypes[device]
+}
+
+/** Whether inference mode is on here. As `torch.is_inference_mode_enabled`. */
+export function isInferenceModeEnabled(): boolean {
+  return (currentFrame().mode & modeFlags.inference) !== 0
 }
 
 /** Whether ops record gradients here. As `torch.is_grad_enabled`. */

@@ -22,7 +22,9 @@ export {
   autocast,
   enableGrad,
   inferenceMode,
+  isAutocastEnabled,
   isGradEnabled,
+  isInferenceModeEnabled,
   noGrad,
   skippingUndefined,
 } from './context.js'
