@@ -64,7 +64,8 @@ const retained = new WeakSet<Tensor>()
 
 /** @internal Number of a new pass. */
 export function beginPass(): number {
-  mark = ++passes
+  passes++
+  if (limit === unlimited) mark = passes
   return passes
 }
 
