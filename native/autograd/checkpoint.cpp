@@ -79,7 +79,7 @@ struct SegmentNode final : Node {
     edge_list roots = edgesOf(outputs);
     edge_list cuts(num_outputs());
     visitBoundary(roots, begin, [&](Edge& edge) {
-      const size_t at = find(next_edges(), edge);
+      const size_t at = find(boundary, edge);
       TORCH_CHECK(at < cuts.size(), "checkpoint: the function used other tensors when it was computed again");
       if (!cuts[at].is_valid()) cuts[at] = Edge(c10::make_intrusive<CutNode>(edge), 0);
       edge = cuts[at];
@@ -134,6 +134,8 @@ struct SegmentNode final : Node {
   };
 
   std::shared_ptr<Callback> recompute;
+  // As found in the forward pass; a segment around this one may have put its own cuts into next_edges().
+  edge_list boundary;
   std::vector<Kind> kinds;
   bool released = false;
 };
@@ -150,6 +152,7 @@ std::vector<at::Tensor> endSegment(uint64_t begin, const std::vector<at::Tensor>
   visitBoundary(roots, begin, [&](Edge& edge) {
     if (find(boundary, edge) == boundary.size()) boundary.push_back(edge);
   });
+  node->boundary = boundary;
   node->set_next_edges(std::move(boundary));
   std::vector<at::Tensor> results;
   for (const at::Tensor& output : outputs) {

@@ -188,7 +188,13 @@ void Executor::await(Session& session, const std::shared_ptr<CallbackRequest>& r
     std::unique_lock lock(mutex_);
     sleeping_.store(true, std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    wakeUp_.wait(lock, [&] { return over() || mustRun(); });
+    if (mustRun()) {
+      // A record that waits for one behind the pass, in the session that is asked: nothing but the
+      // callback helps, and looking again at once would take its core.
+      wakeUp_.wait_for(lock, 100us, over);
+    } else {
+      wakeUp_.wait(lock, [&] { return over() || mustRun(); });
+    }
     sleeping_.store(false, std::memory_order_relaxed);
   }
   if (!request->done) {

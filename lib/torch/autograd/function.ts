@@ -59,7 +59,7 @@ export interface FunctionClass<A extends unknown[], R extends Results> {
 
 /** Extended, never made: `forward` and `backward` are static, and `apply` calls the operation. */
 class CustomFunction {
-  private constructor() {}
+  protected constructor() {}
 
   /**
    * Runs `forward`, without recording it, and lets `backward` stand for its gradient.
