@@ -177,6 +177,7 @@ function first(op: Operator, args: readonly unknown[], frame: Frame): unknown {
     remember(asked, args, mode)
     return again(asked, args, frame)
   }
+  const use = scratchUse.count
   let outcome: NativeOutcome
   try {
     writeHead(words, site, mode, traceId(), written.inputs, written.numbers, 0)
@@ -185,7 +186,10 @@ function first(op: Operator, args: readonly unknown[], frame: Frame): unknown {
     native.releaseSite(site)
     throw error
   }
-  remember(asked, args, mode, outcome)
+  // A hook that ran meanwhile may have freed the arguments or changed their shapes: the outcome is that of
+  // what they were.
+  if (scratchUse.count === use) remember(asked, args, mode, outcome)
+  else native.releaseSite(site)
   return settle(op, args, outcome)
 }
 

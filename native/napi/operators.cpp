@@ -2,7 +2,6 @@
 #include <condition_variable>
 #include <cstring>
 
-#include "autograd/gradient.h"
 #include "dispatch/schema.h"
 #include "napi/convert.h"
 #include "napi/environment.h"
