@@ -10,8 +10,9 @@
  * console.log(await loss.item(), (await w.grad!.data())[0])
  * ```
  */
-// For the methods that it gives to Tensor.
+// For the methods that they give to Tensor.
 import './indexing.js'
+import './printing.js'
 
 export { TensorDisposedError } from '../errors.js'
 export { checkpoint } from './autograd/checkpoint.js'
@@ -36,6 +37,7 @@ export type { Index, Slice } from './indexing.js'
 export { debugLeaks, type LiveTensor, liveTensors } from './leaks.js'
 export type { DeviceMemory } from './native.js'
 export { ops } from './operator.js'
+export type { PrintOptions } from './printing.js'
 export {
   cuda,
   emptyCache,
@@ -50,7 +52,15 @@ export {
 export { Generator, getRngState, manualSeed, setRngState } from './random.js'
 export { type Complex, type Scalar, scalar, TypedScalar } from './scalar.js'
 export { keep, type ScopeMemory, type ScopeOptions, scope, scopeAsync } from './scope.js'
-export { type Loaded, load, loadPickle, type SaveOptions, save } from './serialization.js'
+export {
+  type Loaded,
+  load,
+  loadPickle,
+  type Saveable,
+  type SaveOptions,
+  save,
+  savePickle,
+} from './serialization.js'
 export {
   fromShared,
   type Received,

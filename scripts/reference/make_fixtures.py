@@ -306,6 +306,51 @@ def schedule_fixture(writer):
     writer.write("schedule", {"variants": variants}, tensors)
 
 
+def printing_fixture(writer):
+    """What PyTorch prints for tensors of all kinds."""
+    torch.manual_seed(60)
+    nan, inf = float("nan"), float("inf")
+    tensors = {
+        "scalar": torch.tensor(2.5),
+        "whole": torch.tensor([1.0, -2.0, 30.0]),
+        "fractions": torch.randn(2, 3),
+        "ties": torch.tensor([0.03125, 0.09375, -0.00625, 2.5, 1e-3]),
+        "special": torch.tensor([[nan, inf], [-inf, 1.5]]),
+        "only_special": torch.tensor([nan, 0.0, -0.0, inf]),
+        "large": torch.tensor([1.0, 123456789.0]),
+        "huge": torch.tensor([3e22, 1.5e-30]),
+        "small": torch.tensor([1e-5, 2.0]),
+        "wide": torch.arange(60.0) / 7,
+        "long": torch.arange(2000).reshape(2, 1000),
+        "deep": torch.arange(24.0).reshape(2, 3, 1, 4) - 11.5,
+        "abridged": torch.arange(3 * 20 * 30.0).reshape(3, 20, 30),
+        "empty": torch.zeros(0),
+        "empty_matrix": torch.zeros(0, 3),
+        "empty_int": torch.zeros(2, 0, dtype=torch.int32),
+        "float64": torch.randn(3, dtype=torch.float64),
+        "float16": torch.tensor([65504.0, 0.5, 1e-4]).half(),
+        "bfloat16": torch.randn(2, 2).bfloat16(),
+        "int64": torch.tensor([1, -(2**60), 7]),
+        "int8": torch.tensor([[1], [-100]], dtype=torch.int8),
+        "uint8": torch.tensor(255, dtype=torch.uint8),
+        "bool": torch.tensor([[True, False]]),
+        "complex64": torch.tensor([1 + 2j, -0.5 - 1e-3j]),
+    }
+    options = {
+        "fractions": {"precision": 7},
+        "wide": {"lineWidth": 50, "sciMode": True},
+        "large": {"sciMode": False},
+        "long": {"edgeItems": 2, "threshold": 10},
+    }
+    names = {"lineWidth": "linewidth", "edgeItems": "edgeitems", "sciMode": "sci_mode"}
+    cases = [{"name": name, "options": {}, "text": repr(value)} for name, value in tensors.items()]
+    for name, chosen in options.items():
+        torch.set_printoptions(**{names.get(key, key): value for key, value in chosen.items()})
+        cases.append({"name": name, "options": chosen, "text": repr(tensors[name])})
+        torch.set_printoptions(profile="default")
+    writer.write("printing", {"cases": cases}, tensors)
+
+
 def pickle_fixtures(writer):
     """torch.save files for the reader, with the values they must give."""
     torch.manual_seed(50)
@@ -359,6 +404,7 @@ def main():
     library_fixtures(writer)
     schedule_fixture(writer)
     pickle_fixtures(writer)
+    printing_fixture(writer)
 
 
 if __name__ == "__main__":
