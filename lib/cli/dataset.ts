@@ -3,7 +3,8 @@
 import type { Command } from 'commander'
 import type { CheckResult } from '../data/check/index.js'
 import { defineCommand, exitStatus, printJson } from './command.js'
-import { landmarkSetOf, pixelSize } from './scoring.js'
+import { landmarkSetOf } from './scoring.js'
+import { pixelSize } from './scoring-options.js'
 
 interface CheckOptions {
   json?: boolean

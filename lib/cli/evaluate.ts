@@ -1,8 +1,10 @@
 /** `landmark-diffusion evaluate`: predictions against annotations, as tables and as JSON. Loads no model and no libtorch. */
 
 import type { Command } from 'commander'
-import { defineCommand, printJson, say, usageError } from './command.js'
-import { addScoringOptions, type Comparison, compare, type ScoringOptions } from './scoring.js'
+import { defineCommand, usageError } from './command.js'
+import { writeResult } from './result.js'
+import { type Comparison, compare } from './scoring.js'
+import { addScoringOptions, type ScoringOptions } from './scoring-options.js'
 
 interface EvaluateCommandOptions extends ScoringOptions {
   annotations: string
@@ -40,28 +42,18 @@ function chooseTables(wanted: readonly string[], known: readonly string[]): stri
 }
 
 async function run(options: EvaluateCommandOptions): Promise<void> {
-  const { formatEvaluation, parts, replaceFile } = await import('../evaluation/index.js')
+  const { formatEvaluation, parts } = await import('../evaluation/index.js')
   const tables = chooseTables(
     options.tables,
     parts.map(({ key }) => key),
   )
   const comparison = await compare(options)
-  if (options.json === true || options.json === '-') {
-    printJson(jsonResult(comparison))
-    return
-  }
   const { result, references } = comparison.scores
   const sections = [
     ...formatEvaluation(result, references, tables),
     ...tables.flatMap((name) => comparison.parts.get(name)?.text ?? []),
   ]
-  process.stdout.write(`${sections.join('\n\n')}\n`)
-  if (typeof options.json === 'string') {
-    const path = options.json
-    const text = `${JSON.stringify(jsonResult(comparison), null, 2)}\n`
-    await replaceFile(path, text, 'result')
-    say(`Result written to ${path}.`)
-  }
+  await writeResult(jsonResult(comparison), sections, options.json)
 }
 
 export function evaluateCommand(): Command {

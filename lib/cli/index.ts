@@ -43,6 +43,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: 'score predictions against annotations',
     load: async () => (await import('./evaluate.js')).evaluateCommand(),
   },
+  compare: {
+    summary: 'compare several predictions of the same images',
+    load: async () => (await import('./compare.js')).compareCommand(),
+  },
   report: {
     summary: 'write one self-contained HTML report',
     load: async () => (await import('./report.js')).reportCommand(),

@@ -1,6 +1,7 @@
-/** Predictions for `evaluate` and `report`: our own file, or anyone's points in a format that annotations may have. */
+/** Predictions for `evaluate`, `report` and `compare`: our own file, that of a run, or anyone's points in a format that annotations may have. */
 
-import { stat } from 'node:fs/promises'
+import { open, readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { PointTable } from '../data/annotations/index.js'
 import { LandmarkDiffusionError } from '../errors.js'
 import type { PredictedImage, PredictionsFile } from '../evaluation/index.js'
@@ -57,6 +58,39 @@ function matchIds(predictions: PredictionsFile, annotated: readonly string[]): P
     return { ...image, id }
   })
   return { ...predictions, images }
+}
+
+/** Whether a file begins like a predictions file; only its first bytes are read. */
+async function looksLikePredictions(path: string): Promise<boolean> {
+  const handle = await open(path, 'r')
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(200), 0, 200, 0)
+    return buffer.toString('utf8', 0, bytesRead).includes('"landmark-diffusion/predictions"')
+  } finally {
+    await handle.close()
+  }
+}
+
+/**
+ * The predictions file that a path means: the one in a run's folder, named after the split or the only one, else the path.
+ * @throws ERR_DATA where a run has none, or several of which none is of the split
+ */
+export async function predictionsFileOf(path: string, split?: string): Promise<string> {
+  const names = await readdir(path).catch((): string[] => [])
+  if (!names.includes('config.yaml')) return path
+  const files: string[] = []
+  for (const name of names.filter((each) => each.endsWith('.json')))
+    if (await looksLikePredictions(join(path, name))) files.push(name)
+  const [only] = files
+  const wanted = `${split ?? 'predictions'}.json`
+  if (files.includes(wanted)) return join(path, wanted)
+  if (only !== undefined && files.length === 1) return join(path, only)
+  throw new LandmarkDiffusionError(
+    'ERR_DATA',
+    only === undefined
+      ? `The run ${path} has no predictions yet. Make them: landmark-diffusion predict DATA --split ${split ?? 'test1'} --run ${path} --out ${join(path, `${split ?? 'test1'}.json`)}`
+      : `The run ${path} has several predictions files, ${files.join(', ')}, and none is called ${wanted}. Give one of them, or a --split that one is named after.`,
+  )
 }
 
 /** @throws ERR_DATA naming the file and the place in it */

@@ -1,6 +1,10 @@
 /** Progress of a long job: a bar with ETA on a terminal, plain lines now and then everywhere else. */
 
-import { SingleBar } from 'cli-progress'
+import { createRequire } from 'node:module'
+import type { SingleBar } from 'cli-progress'
+
+// Every command imports this file: the bar is loaded only for a terminal that shows it, so that help comes at once.
+const require = createRequire(import.meta.url)
 
 export interface ProgressOptions {
   /** How many units the whole job has. */
@@ -47,7 +51,8 @@ export class Progress implements Disposable {
   }
 
   #startBar(): SingleBar {
-    const bar = new SingleBar({
+    const cliProgress = require('cli-progress') as typeof import('cli-progress')
+    const bar = new cliProgress.SingleBar({
       format: '{label} {bar} {percentage}% {value}/{total} | {eta} | {details}',
       barCompleteChar: '█',
       barIncompleteChar: '░',

@@ -1,13 +1,10 @@
-/** What `evaluate` and `report` share: their options, and reading predictions and annotations into one comparison. Nothing heavy is loaded before an action runs. */
+/** Reading predictions and annotations, and scoring them, for `evaluate`, `report` and `compare`. Nothing heavy is loaded before an action runs. */
 
 import { readFile, stat } from 'node:fs/promises'
-import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { AnnotationSource } from '../data/annotations/source.js'
 import { LandmarkDiffusionError } from '../errors.js'
 import type {
   Annotations,
-  ClinicalMode,
-  Convention,
   EvaluateOptions,
   Evidence,
   PartResult,
@@ -16,101 +13,8 @@ import type {
 } from '../evaluation/index.js'
 import type { DescribedLandmarkSet } from '../landmarks/landmark-file.js'
 import type { LandmarkSet } from '../landmarks/landmark-set.js'
-import { positiveNumber, repeatable, say, usageError } from './command.js'
-
-export interface ScoringOptions {
-  predictions: string
-  annotations?: string
-  split?: string
-  truth: string
-  convention: Convention
-  exclude?: string[]
-  pixelSize?: [number, number]
-  landmarks?: string
-  clinical: ClinicalMode
-  heatmaps?: string
-  ereCutoff?: number
-  calibration?: string
-  calibrationOverlap?: boolean
-}
-
-/** Option reader: one number, or two for x and y, in mm. */
-export function pixelSize(text: string): [number, number] {
-  const parts = text.split(',').map(positiveNumber)
-  const [x, y = x] = parts
-  if (x === undefined || y === undefined || parts.length > 2)
-    throw new InvalidArgumentError('It must be a number of mm, or two as in 0.1,0.12.')
-  return [x, y]
-}
-
-/** Option reader: a number from 0 to 1. */
-function share(text: string): number {
-  const value = text.trim() === '' ? Number.NaN : Number(text)
-  if (!(value >= 0 && value <= 1))
-    throw new InvalidArgumentError('It must be a number from 0 to 1.')
-  return value
-}
-
-/** Adds the options that say what is compared with what. */
-export function addScoringOptions(command: Command): Command {
-  return command
-    .requiredOption(
-      '--predictions <path>',
-      'predictions file that `predict` wrote, or points in another format (docs/formats.md)',
-    )
-    .option(
-      '--split <name>',
-      'train, test1, test2, all, or a file of ids (default: every predicted image)',
-    )
-    .addOption(
-      new Option(
-        '--truth <name>',
-        'whose annotations count; nearest and either judge each point by the better of two annotators',
-      )
-        .choices(['mean', 'senior', 'junior', 'challenge', 'nearest', 'either'])
-        .default('mean'),
-    )
-    .addOption(
-      new Option(
-        '--convention <name>',
-        'pooled: SD over all points, r <= z; official: averages of per-landmark columns; per-image: SD of image means; strict: pooled, r < z',
-      )
-        .choices(['pooled', 'official', 'per-image', 'strict'])
-        .default('pooled'),
-    )
-    .option('--exclude <landmark>', 'leave a landmark out; may be repeated', repeatable)
-    .option(
-      '--pixel-size <mm>',
-      'pixel size of images whose predictions do not know it, as 0.1 or 0.1,0.1',
-      pixelSize,
-    )
-    .option(
-      '--landmarks <file>',
-      'landmark file: names, aliases and order of the landmarks, for files that do not say them',
-    )
-    .addOption(
-      new Option(
-        '--clinical <mode>',
-        "clinical measures: corrected, or official: the ISBI 2015 organisers' scripts with their quirks",
-      )
-        .choices(['corrected', 'official'])
-        .default('corrected'),
-    )
-    .option(
-      '--heatmaps <dir>',
-      'folder that `predict --heatmaps` wrote, for all that needs heatmaps',
-    )
-    .option(
-      '--ere-cutoff <share>',
-      'pixels up to this share of the hottest do not count in the expected radial error of stored heatmaps (default: 0.05)',
-      share,
-    )
-    .option(
-      '--calibration <name>',
-      'other images to fit temperatures and conformal regions on: a split or a file of ids of the same predictions, or another predictions file (.json)',
-    )
-    .option('--calibration-overlap', 'let the calibration use images that are evaluated too')
-}
+import { say, usageError } from './command.js'
+import type { PairingOptions, ScoringOptions } from './scoring-options.js'
 
 /** The ids that a split means among those that are annotated. @throws ERR_USAGE for a name that is neither a split nor a file */
 async function idsOfSplit(
@@ -235,52 +139,72 @@ async function uncertaintyOptions(
   }
 }
 
-/** Reads predictions and annotations and scores them, the mean shape and the doctors. @throws ERR_DATA, ERR_USAGE */
-export async function compare(
-  options: ScoringOptions & { annotations: string },
-): Promise<Comparison> {
-  const evaluation = await import('../evaluation/index.js')
+/** Annotations that predictions can be scored against, with the landmark set that `--landmarks` describes. */
+export interface OpenAnnotations {
+  source: AnnotationSource
+  set: DescribedLandmarkSet | null
+}
+
+/** Whether a truth is made of several annotators' points, so that no list of points stands for it. */
+async function isCombined(truth: string): Promise<boolean> {
+  const { combinedTruths } = await import('../evaluation/index.js')
+  return combinedTruths.some((name) => name === truth)
+}
+
+/** @throws ERR_USAGE for a truth that the annotations do not have; ERR_DATA */
+export async function openTruth(
+  options: PairingOptions & { annotations: string },
+): Promise<OpenAnnotations> {
   const { openAnnotations } = await import('../data/annotations/index.js')
-  const { split, truth, convention, exclude } = options
-  const { readAnyPredictions } = await import('./predictions.js')
+  const { annotations, truth, pixelSize } = options
   const set = await landmarkSetOf(options)
-  const source = await openAnnotations(options.annotations, {
-    set,
-    ...(options.pixelSize && { pixelSize: options.pixelSize }),
-  })
-  const { landmarkSet } = source
-  const predictions = await readAnyPredictions(options.predictions, {
+  const source = await openAnnotations(annotations, { set, ...(pixelSize && { pixelSize }) })
+  if (!(await isCombined(truth)) && !source.truths.includes(truth))
+    throw usageError(
+      `${annotations} (${source.format}) has no truth '${truth}': choose one of ${source.truths.join(', ')}.`,
+    )
+  return { source, set }
+}
+
+/** Everything that the errors of one predictions file are made of. */
+export interface ReadPairing extends EvaluateOptions {
+  landmarks: readonly string[]
+  landmarkSet: LandmarkSet
+  annotators: ReadonlyMap<string, Annotations>
+}
+
+/** Reads a predictions file, or that of a run's folder, and the annotations of the images that are meant. @throws ERR_DATA, ERR_USAGE */
+export async function readPairing(
+  path: string,
+  { source, set }: OpenAnnotations,
+  options: PairingOptions,
+): Promise<ReadPairing> {
+  const { predictionsFileOf, readAnyPredictions } = await import('./predictions.js')
+  const { split, truth, convention, exclude } = options
+  const { landmarkSet, assumedPixelSize, pixelSizes } = source
+  const predictions = await readAnyPredictions(await predictionsFileOf(path, split), {
     set,
     annotated: source.ids,
-    pixelSizeOf: (id) => options.pixelSize ?? source.pixelSizes.get(id) ?? source.assumedPixelSize,
+    pixelSizeOf: (id) => options.pixelSize ?? pixelSizes.get(id) ?? assumedPixelSize,
   })
   const predicted = new Set(predictions.images.map(({ id }) => id))
   const ids = (await idsOfSplit(split ?? 'all', source)).filter(
     // Without a named split the predictions file says which images are meant.
     (id) => split !== undefined || predicted.has(id),
   )
-  const combined = evaluation.combinedTruths.some((name) => name === truth)
-  if (!combined && !source.truths.includes(truth))
-    throw usageError(
-      `${options.annotations} (${source.format}) has no truth '${truth}': choose one of ${source.truths.join(', ')}.`,
-    )
-  const annotations = await source.read(ids, combined ? 'mean' : truth)
-  const landmarks = landmarkSet.landmarks.map(({ name }) => name)
+  const annotations = await source.read(ids, (await isCombined(truth)) ? 'mean' : truth)
   let { pixelSize } = options
-  const { assumedPixelSize, pixelSizes } = source
   const unscaled = predictions.images.some((image) => !image.pixelSize && !pixelSizes.has(image.id))
   if (pixelSize === undefined && unscaled && assumedPixelSize !== null) {
     pixelSize = [...assumedPixelSize]
     say(`The predictions know no pixel size; the data set's is used: ${pixelSize.join(' x ')} mm.`)
   }
   const scored = ids.filter((id) => predicted.has(id))
-  const truths = await readTruths(source, scored, source.truths)
-  const annotators = await readTruths(source, scored, source.annotators)
-  const evaluate: EvaluateOptions = {
+  return {
     predictions,
     annotations,
-    annotators,
-    landmarks,
+    annotators: await readTruths(source, scored, source.annotators),
+    landmarks: landmarkSet.landmarks.map(({ name }) => name),
     landmarkSet,
     split: split ?? 'all',
     truth,
@@ -289,30 +213,55 @@ export async function compare(
     ...(exclude && { exclude }),
     ...(pixelSize && { pixelSize }),
   }
-  const result = evaluation.evaluate(evaluate)
+}
+
+/** Reads predictions and annotations and scores them, the mean shape and the doctors. @throws ERR_DATA, ERR_USAGE */
+export async function compare(
+  options: ScoringOptions & { annotations: string },
+): Promise<Comparison> {
+  const evaluation = await import('../evaluation/index.js')
+  const opened = await openTruth(options)
+  const { source } = opened
+  const pairing = await readPairing(options.predictions, opened, options)
+  const { predictions, annotations, annotators, landmarkSet } = pairing
+  const combined = await isCombined(options.truth)
+  const result = evaluation.evaluate(pairing)
   warn(result)
   const training = source.splits.has('train')
-    ? await ifComplete(source.read(source.splits.get('train') ?? [], combined ? 'mean' : truth))
+    ? await ifComplete(
+        source.read(source.splits.get('train') ?? [], combined ? 'mean' : options.truth),
+      )
     : null
   const [junior, senior] = [annotators.get('junior') ?? null, annotators.get('senior') ?? null]
   const references = [
-    training && training.size > 0 ? evaluation.meanShapeReference(evaluate, training) : null,
-    junior && senior ? evaluation.annotatorReference(evaluate, junior, senior) : null,
+    training && training.size > 0 ? evaluation.meanShapeReference(pairing, training) : null,
+    junior && senior ? evaluation.annotatorReference(pairing, junior, senior) : null,
   ].filter((row) => row !== null)
-  const errors = evaluation.radialErrors(evaluate)
-  const uncertainty = combined ? {} : await uncertaintyOptions(options, { evaluate, source })
-  const clinicalMode = options.clinical
-  const evidence: Evidence = { ...evaluate, errors, truths, clinicalMode, uncertainty }
+  const errors = evaluation.radialErrors(pairing)
+  const evidence: Evidence = {
+    ...pairing,
+    errors,
+    truths: await readTruths(
+      source,
+      result.perImage.map(({ id }) => id),
+      source.truths,
+    ),
+    clinicalMode: options.clinical,
+    uncertainty: combined ? {} : await uncertaintyOptions(options, { evaluate: pairing, source }),
+  }
   return {
     predictions,
     landmarkSet,
-    landmarks,
+    landmarks: [...pairing.landmarks],
     scores: { result, errors, references },
     evidence,
     parts: await evaluation.evaluateParts(evidence),
     truth: annotations,
     junior,
     senior,
-    pixelSize: pixelSize ?? null,
+    pixelSize: pairing.pixelSize ? [...pairing.pixelSize] : null,
   }
 }
+
+// The options stay importable from here.
+export { addScoringOptions, type ScoringOptions } from './scoring-options.js'

@@ -25,6 +25,19 @@ export {
 } from './clinical/index.js'
 export { type ClinicalComparison, compareClinical } from './clinical/part.js'
 export {
+  type ComparisonOptions,
+  type ComparisonResult,
+  type Contender,
+  type ContenderSummary,
+  type Crossings,
+  compareErrors,
+  formatComparison,
+  type ImageDifference,
+  type LandmarkDifference,
+  type PairedComparison,
+  type Wins,
+} from './comparison/index.js'
+export {
   type Annotations,
   combinedTruths,
   type OffsetTable,

@@ -37,21 +37,26 @@ function summaryRow(name: string, { mre, sdr }: EvaluationResult): string[] {
   return [name, fixed(mre.mean), fixed(mre.sd), interval, ...rates(sdr)]
 }
 
+/** Column heads of the success rates: `<= 2 mm`, or `< 2 mm` in the strict convention. */
+export function rateHeads(convention: Convention): string[] {
+  const within = convention === 'strict' ? '<' : '<='
+  return thresholds.map((threshold) => `${within} ${threshold} mm`)
+}
+
 /** The result as sections of text: what was scored with the summary beside its references, and a line a landmark. `tables` names those wanted. */
 export function formatEvaluation(
   result: EvaluationResult,
   references: readonly Reference[] = [],
   tables: readonly string[] = ['summary', 'landmarks'],
 ): string[] {
-  const within = result.convention === 'strict' ? '<' : '<='
-  const rateHeads = thresholds.map((threshold) => `${within} ${threshold} mm`)
+  const heads = rateHeads(result.convention)
   const summary = align([
-    ['', 'MRE', 'SD', '95 % CI', ...rateHeads],
+    ['', 'MRE', 'SD', '95 % CI', ...heads],
     summaryRow('predictions', result),
     ...references.map((row) => summaryRow(row.name, row.result)),
   ])
   const landmarks = align([
-    ['landmark', 'MRE', 'SD', 'median', 'P90', 'P95', ...rateHeads, '> 10 mm', 'missing'],
+    ['landmark', 'MRE', 'SD', 'median', 'P90', 'P95', ...heads, '> 10 mm', 'missing'],
     ...result.perLandmark.map((row) => [
       row.name,
       fixed(row.mre),

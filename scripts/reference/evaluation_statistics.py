@@ -192,8 +192,45 @@ def corrections():
     ]
 
 
+def comparisons():
+    """Two detectors on the same images. Errors in mm [image][landmark]: NaN (null) not annotated, Infinity (-1) not found."""
+    images, landmarks = 40, 4
+    first = np.round(np.exp(rng.normal(size=(images, landmarks)) * 0.6), 3)
+    second = np.round(first * np.exp(rng.normal(size=first.shape) * 0.2 - [0, 0.1, 0.2, 0]), 3)
+    second[rng.random(first.shape) < 0.1] = np.inf
+    first[rng.random(first.shape) < 0.05] = np.inf
+    absent = rng.random(first.shape) < 0.05
+    first[absent] = second[absent] = np.nan
+    second[:, 3] = first[:, 3]  # a landmark on which nothing differs
+    both = np.isfinite(first) & np.isfinite(second)
+    difference = np.where(both, second, np.nan) - np.where(both, first, np.nan)
+    of_image = np.nanmean(difference, axis=1)
+    tests = [stats.wilcoxon(column[np.isfinite(column)]).pvalue for column in difference.T[:3]]
+    rate = lambda errors, limit: 100 * np.sum(errors <= limit) / np.sum(~np.isnan(errors))
+    annotated = ~np.isnan(first)
+    encoded = lambda errors: [[None if np.isnan(e) else -1 if np.isinf(e) else e for e in row] for row in errors]
+    return {
+        "first": encoded(first), "second": encoded(second),
+        "points": int(both.sum()),
+        "mre": second[both].mean() - first[both].mean(),
+        "sdr": {str(limit): rate(second, limit) - rate(first, limit) for limit in (2, 2.5, 3, 4)},
+        "wilcoxon": stats.wilcoxon(of_image[np.isfinite(of_image)]).pvalue,
+        "perLandmark": list(np.nanmean(difference, axis=0)),
+        "p": tests, "pHolm": list(multipletests(tests, method="holm")[1]),
+        "nearer": [
+            {"first": int(np.sum(a < b)), "second": int(np.sum(b < a)), "ties": int(np.sum(a == b))}
+            for a, b in zip(first.T, second.T)
+        ],
+        "gained2": int(np.sum((second <= 2) & ~(first <= 2) & annotated)),
+        "lost2": int(np.sum((first <= 2) & ~(second <= 2) & annotated)),
+    }
+
+
 def main():
-    makers = [distributions, correlations, wilcoxons, aucs, kappas, agreements, bootstraps, calibrations, corrections]
+    makers = [
+        distributions, correlations, wilcoxons, aucs, kappas, agreements, bootstraps, calibrations, corrections,
+        comparisons,
+    ]
     fixture = {maker.__name__: maker() for maker in makers}
     path = Path(__file__).parents[2] / "test" / "fixtures" / "statistics.json"
     path.write_text(json.dumps(fixture, default=float) + "\n")

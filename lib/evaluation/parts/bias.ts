@@ -1,7 +1,7 @@
 /** Where each landmark is predicted on average relative to the truth: a bias that is shared by all images points to a convention, not to noise. */
 
 import { type OffsetTable, offsets } from '../errors.js'
-import { type BootstrapOptions, bootstrapIntervals, mean } from '../statistics/index.js'
+import { type BootstrapOptions, bootstrapIntervals, drawnMeans, mean } from '../statistics/index.js'
 import { align, fixed } from '../text.js'
 import type { Part } from './part.js'
 
@@ -22,26 +22,10 @@ export interface Bias {
 export function landmarkBias(table: OffsetTable, bootstrap?: BootstrapOptions): Bias[] {
   const { ids, landmarks, dx, dy } = table
   const columns = landmarks.length
-  const at = (values: Float64Array, i: number, j: number) => values[i * columns + j] as number
-  const means = (drawn: ArrayLike<number>) => {
-    const figures = new Array<number>(2 * columns)
-    for (let j = 0; j < columns; j++) {
-      let count = 0
-      let x = 0
-      let y = 0
-      for (let i = 0; i < ids.length; i++) {
-        const times = drawn[i] as number
-        if (times === 0 || !Number.isFinite(at(dx, i, j))) continue
-        count += times
-        x += times * at(dx, i, j)
-        y += times * at(dy, i, j)
-      }
-      figures[j] = x / count
-      figures[columns + j] = y / count
-    }
-    return figures
-  }
-  const centre = means(ids.map(() => 1))
+  const meansX = drawnMeans(dx, columns)
+  const meansY = drawnMeans(dy, columns)
+  const means = (drawn: Int32Array) => [...meansX(drawn), ...meansY(drawn)]
+  const centre = means(new Int32Array(ids.length).fill(1))
   const intervals = bootstrapIntervals(ids.length, means, bootstrap)
   return landmarks.map((name, j) => {
     const axis = (k: number) => ({
@@ -51,7 +35,7 @@ export function landmarkBias(table: OffsetTable, bootstrap?: BootstrapOptions): 
     const [x, y] = [axis(j), axis(columns + j)]
     return {
       name,
-      points: ids.filter((_, i) => Number.isFinite(at(dx, i, j))).length,
+      points: ids.filter((_, i) => Number.isFinite(dx[i * columns + j])).length,
       dx: x,
       dy: y,
       length: Math.hypot(x.mean, y.mean),

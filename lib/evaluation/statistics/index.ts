@@ -12,6 +12,7 @@ export {
 export { pearson, spearman } from './correlation.js'
 export { mean, populationSd, quantile, ranks, sampleSd } from './descriptive.js'
 export { chiSquared, type Distribution, fisherF, normal, studentT } from './distributions.js'
+export { drawnMeans } from './drawn-means.js'
 export { holm } from './holm.js'
 export { type Icc, intraclassCorrelation } from './icc.js'
 export { cohenKappa, type KappaWeights } from './kappa.js'
