@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'ERR_OUT_OF_MEMORY'
   | 'ERR_DIVERGED'
   | 'ERR_ABORTED'
+  | 'ERR_PROGRAM'
   | 'ERR_USAGE'
 
 /** Base class of every error that this package throws on purpose. */

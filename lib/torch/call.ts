@@ -11,6 +11,7 @@ import { type Change, type Known, type Leaf, plant, walk, written } from './memo
 import { type NativeOutcome, scratch, traits } from './native.js'
 import { Kind, noSuchArgument, type Operator, operator } from './operator.js'
 import { checkArguments, plainArguments, plainOptions } from './plain.js'
+import { refuseInProgram } from './recording.js'
 import { intern } from './signature.js'
 import { createSite } from './site.js'
 import { SliceShapes } from './slices.js'
@@ -250,6 +251,10 @@ function ask(leaf: Leaf, args: readonly unknown[], frame: Frame): unknown {
   const { op } = leaf
   writeHead(words, leaf.site, frame.mode, traceId(), written.inputs, written.numbers, 0)
   if (!leaf.dynamic) return settle(op, args, native.runSync())
+  refuseInProgram(
+    `${op.name} was called, whose result or its shape depends on values,`,
+    'Compute with tensors (where, masks), or do this part outside.',
+  )
   const given = args.slice()
   return native.runAsync().then((outcome) => settle(op, given, outcome))
 }

@@ -49,6 +49,13 @@ export {
   synchronize,
   versions,
 } from './process.js'
+export {
+  type Program,
+  type ProgramOptions,
+  type ProgramStats,
+  program,
+  programPasses,
+} from './program.js'
 export { Generator, getRngState, manualSeed, setRngState } from './random.js'
 export { type Complex, type Scalar, scalar, TypedScalar } from './scalar.js'
 export { keep, type ScopeMemory, type ScopeOptions, scope, scopeAsync } from './scope.js'

@@ -146,6 +146,17 @@ export type RunCallback = (
   pass: number,
 ) => CallbackEnd
 
+/** One recorded program: see native/napi/program.cpp. */
+export interface NativeProgramStats {
+  readonly instructions: number
+  readonly peakBytes: number
+  readonly madeBytes: number
+  readonly capturedBytes: number
+  readonly replays: number
+  readonly replayMilliseconds: number
+  readonly passes: readonly string[]
+}
+
 /** Belongs to the addon. */
 export type Opaque = object & { readonly __opaque?: never }
 
@@ -183,6 +194,8 @@ export interface Native {
   synchronize(): Promise<void>
   /** null while the queue has room; else a promise that what is queued so far is done. */
   catchUp(): Promise<void> | null
+  /** A promise that what is queued so far is done, whatever failed of it. */
+  fence(): Promise<void>
   /** A token under which another environment receives the tensor, once. */
   share(
     id: number,
@@ -244,6 +257,24 @@ export interface Native {
   alias(id: number, other: number): void
   /** Results of the callback that runs, 0 for none. */
   reply(ids: readonly number[]): void
+  /** What is queued from here on is recorded. */
+  beginProgram(inputs: readonly number[], generators: readonly number[]): void
+  /** `results` name the outputs anew, without history. */
+  endProgram(
+    outputs: readonly number[],
+    results: readonly number[],
+    passes: Readonly<Record<string, boolean>>,
+  ): Promise<Opaque>
+  abandonProgram(): void
+  /** Ids of inputs, generators and results stand in `words`. Gives how many replays of it are queued. */
+  replay(program: Opaque, inputs: number, generators: number, results: number): number
+  /** Per instruction, the trace of its call. */
+  programTraces(program: Opaque): number[]
+  programText(program: Opaque, lines: readonly string[]): string
+  programStats(program: Opaque): NativeProgramStats
+  /** Names of the passes, and which are on by default. */
+  programPasses(): Record<string, boolean>
+  disposeProgram(program: Opaque): void
   /** State of the CPU's default generator to and from a tensor. */
   readRngState(id: number): void
   writeRngState(id: number): void

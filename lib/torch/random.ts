@@ -2,6 +2,9 @@
 import { LandmarkDiffusionError, TensorDisposedError } from '../errors.js'
 import { addon } from './addon.js'
 import { freeIds, takeId } from './handles.js'
+import { refuseInProgram } from './recording.js'
+
+const seedOutside = 'Seed before the program is called.'
 
 function toSeed(seed: number | bigint): bigint {
   const whole = typeof seed === 'bigint' || Number.isSafeInteger(seed)
@@ -24,6 +27,7 @@ export class Generator {
     readonly device = 'cpu',
     seed: number | bigint = 67280421310721,
   ) {
+    refuseInProgram('A generator was made', 'Make it outside, or give it to the program.')
     const value = toSeed(seed)
     this.#id = takeId()
     addon().native.createGenerator(this.#id, device, value)
@@ -36,6 +40,7 @@ export class Generator {
   }
 
   manualSeed(seed: number | bigint): this {
+    refuseInProgram('A generator was seeded', seedOutside)
     addon().native.manualSeed(this.id, toSeed(seed))
     return this
   }
@@ -47,6 +52,7 @@ export class Generator {
 
   setState(state: Uint8Array): this {
     checkState(state)
+    refuseInProgram('A generator was seeded', seedOutside)
     addon().native.setGeneratorState(this.id, state)
     return this
   }
@@ -63,6 +69,7 @@ export class Generator {
 
 /** Seeds the default generators of all devices. As `torch.manual_seed`. */
 export function manualSeed(seed: number | bigint): void {
+  refuseInProgram('manualSeed() was called', seedOutside)
   addon().native.manualSeed(0, toSeed(seed))
 }
 
@@ -73,5 +80,6 @@ export function getRngState(): Promise<Uint8Array> {
 
 export function setRngState(state: Uint8Array): void {
   checkState(state)
+  refuseInProgram('setRngState() was called', seedOutside)
   addon().native.setGeneratorState(0, state)
 }

@@ -21,6 +21,7 @@ import {
 import { freeIds, takeId } from './handles.js'
 import { unwatch, watch, watchingLeaks } from './leaks.js'
 import { gradientFlags, type NativeValue } from './native.js'
+import { noteUse, refuseInProgram } from './recording.js'
 import type { Complex } from './scalar.js'
 import { contiguousStrides, gradientSignature, type Signature } from './signature.js'
 import { traceId } from './trace.js'
@@ -61,6 +62,19 @@ interface GradientState {
 }
 const gradientStates = new WeakMap<Tensor, GradientState>()
 const retained = new WeakSet<Tensor>()
+/** Grows whenever a tensor may have got or lost its gradient. */
+let gradientVersion = 0
+
+/** @internal While it stays the same, so does every tensor's `gradientKind`. */
+export function gradientsVersion(): number {
+  return gradientVersion
+}
+
+/** @internal What a replayed program left: `signature` of the gradient, or null where it was cleared. */
+export function setGradientKind(tensor: Tensor, signature: Signature | null): void {
+  gradientStates.set(tensor, { since: passes, ...(signature && { signature }) })
+  gradientVersion++
+}
 
 /** @internal Number of a new pass. */
 export function beginPass(): number {
@@ -112,6 +126,7 @@ export class Tensor {
   /** @internal Name on the executor. Throws TensorDisposedError. */
   get id(): number {
     if (this.#id === 0 || this.#made >= limit) throw this.#unusable()
+    noteUse(this)
     return this.#id
   }
 
@@ -248,37 +263,47 @@ export class Tensor {
   }
 
   /** Values in row-major order, when everything queued before is done. Rejects with an OpError. */
-  async data(): Promise<TypedArray> {
-    const value = await this.#read()
-    return typedArray(dtypeName(value.dtype), value.bytes)
+  data(): Promise<TypedArray> {
+    return this.#read('data()', (value) => typedArray(dtypeName(value.dtype), value.bytes))
   }
 
   /** The one value of a tensor with one element. int64 gives a bigint. */
-  async item(): Promise<Element> {
-    if (this.numel !== 1) {
-      throw new LandmarkDiffusionError(
-        'ERR_OP',
-        `item() wants a tensor of one element, this one has shape [${this.shape.join(', ')}]`,
-      )
-    }
-    return elements(await this.#read())[0] as Element
+  item(): Promise<Element> {
+    return this.#read(
+      'item()',
+      (value) => elements(value)[0] as Element,
+      () => {
+        if (this.numel === 1) return
+        throw new LandmarkDiffusionError(
+          'ERR_OP',
+          `item() wants a tensor of one element, this one has shape [${this.shape.join(', ')}]`,
+        )
+      },
+    )
   }
 
   /** Values as nested arrays; half-precision as numbers, int64 as bigint, complex as { re, im }. */
-  async tolist(): Promise<Nested> {
-    const value = await this.#read()
-    const arrays = value.shape.reduce((product, length) => product * Math.max(length, 1), 1)
-    if (arrays > mostListed) {
-      throw new LandmarkDiffusionError(
-        'ERR_OP',
-        `tolist() of shape [${value.shape.join(', ')}] would fill the JavaScript heap; data() gives a typed array`,
-      )
-    }
-    return nest(elements(value), value.shape)
+  tolist(): Promise<Nested> {
+    return this.#read('tolist()', (value) => {
+      const arrays = value.shape.reduce((product, length) => product * Math.max(length, 1), 1)
+      if (arrays > mostListed) {
+        throw new LandmarkDiffusionError(
+          'ERR_OP',
+          `tolist() of shape [${value.shape.join(', ')}] would fill the JavaScript heap; data() gives a typed array`,
+        )
+      }
+      return nest(elements(value), value.shape)
+    })
   }
 
-  async #read(): Promise<NativeValue> {
-    return await addon().native.read(this.id)
+  /** Throws at once inside of a program's function, whose line the error then tells; else all errors reject. */
+  #read<T>(what: string, use: (value: NativeValue) => T, check = () => {}): Promise<T> {
+    refuseInProgram(`${what} was called`, 'Return the tensor, and read it outside.')
+    const read = async () => {
+      check()
+      return use(await addon().native.read(this.id))
+    }
+    return read()
   }
 
   /**
@@ -339,7 +364,7 @@ export class Tensor {
       )
     }
     addon().native.setGrad([this.id], value.id)
-    gradientStates.set(this, { since: passes, signature: value.signature })
+    setGradientKind(this, value.signature)
   }
 
   /** @internal What is known of the gradient; null where there can be none. */
@@ -396,7 +421,7 @@ export function clearGradients(tensors: readonly Tensor[]): void {
   if (tensors.length === 0) return
   const ids = tensors.map((tensor) => tensor.id)
   addon().native.setGrad(ids, 0)
-  for (const tensor of tensors) gradientStates.set(tensor, { since: passes })
+  for (const tensor of tensors) setGradientKind(tensor, null)
 }
 
 /** @internal Queues a backward pass; the caller has checked its arguments. */
@@ -410,6 +435,7 @@ export function queueBackward(
   const seeds = gradients.map((gradient) => gradient?.id ?? 0)
   const leaves = inputs.map((input) => input.id)
   const pass = beginPass()
+  gradientVersion++
   lastBackward = pass
   if (createGraph) lastRecorded = pass
   addon().native.backward(ids, seeds, leaves, retainGraph, createGraph, traceId(), pass)

@@ -2,13 +2,17 @@
  * Failed ops become errors here. With tracing on, each op remembers the JavaScript stack of its call, and
  * an error that arrives later, at an await, shows where the op was written.
  */
+import { fileURLToPath } from 'node:url'
 import { LandmarkDiffusionError } from '../errors.js'
 import { onFailure } from './addon.js'
 
 /** Enough for several training steps; older ops have long run. */
 const most = 1 << 15
 
-const stacks = new Map<number, string>()
+const stacks = new Map<number, Error>()
+/** Stacks of the calls that programs were made of. */
+const recorded = new Map<number, Error>()
+let recording = false
 let tracing = process.env.LANDMARK_DIFFUSION_TRACE === '1'
 let next = 1
 
@@ -19,11 +23,71 @@ export function setTracing(on: boolean): void {
 
 /** Key of the current stack, 0 while tracing is off. */
 export function traceId(): number {
-  if (!tracing) return 0
+  if (!tracing && !recording) return 0
   const id = next++
-  stacks.set(id, new Error('op').stack?.split('\n').slice(2).join('\n') ?? '')
-  stacks.delete(id - most)
+  // V8 keeps the frames, and makes text of them where it is asked for.
+  const stack = new Error('op')
+  if (recording) {
+    recorded.set(id, stack)
+  } else {
+    stacks.set(id, stack)
+    stacks.delete(id - most)
+  }
   return id
+}
+
+/** The stacks of the calls of one program, for its errors and for printing it. */
+export class ProgramTraces {
+  #ids: readonly number[] = []
+
+  /** Runs `fn` with tracing on, and keeps the stacks of its calls. */
+  collect(fn: () => void): void {
+    const first = next
+    recording = true
+    try {
+      fn()
+    } finally {
+      recording = false
+      this.#ids = Array.from({ length: next - first }, (_, i) => first + i)
+    }
+  }
+
+  /** Lets go of the stacks that none of `ids` names. */
+  keepOnly(ids: readonly number[]): void {
+    const wanted = new Set(ids)
+    for (const id of this.#ids) if (!wanted.has(id)) recorded.delete(id)
+    this.#ids = [...wanted]
+  }
+
+  release(): void {
+    for (const id of this.#ids) recorded.delete(id)
+    this.#ids = []
+  }
+}
+
+/** Where the calls of a program were written, `file:line:column` each; empty where that is not known. */
+export function linesOf(ids: readonly number[]): string[] {
+  const known = new Map<number, string>()
+  return ids.map((id) => {
+    const stack = recorded.get(id)
+    const line = known.get(id) ?? (stack === undefined ? '' : callerLine(stack))
+    known.set(id, line)
+    return line
+  })
+}
+
+const ownFolder = new URL('.', import.meta.url)
+const ownPlaces = [ownFolder.href, fileURLToPath(ownFolder)]
+
+function frames(error: Error): string[] {
+  return (error.stack ?? '').split('\n').slice(1)
+}
+
+/** The first line of a stack outside of this folder, as `file:line:column`; empty where there is none. */
+export function callerLine(error: Error): string {
+  const frame = frames(error).find((line) => !ownPlaces.some((place) => line.includes(place)))
+  const place = /\(?((?:file:\/\/)?\/[^()]*:\d+:\d+)\)?$/.exec(frame ?? '')?.[1] ?? ''
+  return place.startsWith('file://') ? place.slice('file://'.length) : place
 }
 
 /** An op that libtorch refused or that failed while it ran. */
@@ -54,7 +118,15 @@ export function causeId(error: unknown): number {
   return id
 }
 
+function programMessage(message: string, trace: number): string {
+  const stack = recorded.get(trace) ?? stacks.get(trace)
+  const line = stack === undefined ? '' : callerLine(stack)
+  return line === '' ? message.trim() : `${message.trim()} (${line})`
+}
+
 onFailure((kind, op, inputs, message, trace, cause) => {
+  if (op === 'program')
+    return new LandmarkDiffusionError('ERR_PROGRAM', programMessage(message, trace))
   const failed = `${op}(${inputs}): ${message.trim()}`
   const error =
     kind === 'memory'
@@ -65,7 +137,8 @@ onFailure((kind, op, inputs, message, trace, cause) => {
           `${failed}. Try a smaller batch or image, fewer attention levels, or dispose tensors earlier.`,
         )
       : new OpError('ERR_OP', op, inputs, failed)
-  const stack = stacks.get(trace)
+  const traced = stacks.get(trace) ?? recorded.get(trace)
+  const stack = traced && frames(traced).slice(1).join('\n')
   if (causes.has(cause)) error.cause = causes.get(cause)
   if (stack) error.stack = `${error.name}: ${error.message}\n    the op was called:\n${stack}`
   return error

@@ -7,6 +7,7 @@
 #include <optional>
 #include <sstream>
 
+#include "program/recorder.h"
 #include "runtime/record.h"
 
 namespace ld {
@@ -152,6 +153,7 @@ void forEachWritten(const View& view, Visit visit) {
 
 Outcome attempt(Session& session, const View& view) {
   if (FailurePtr failure = poisonOf(session, view)) return {{}, std::move(failure), {}};
+  if (session.recorder) session.recorder->trace = view.trace;
   torch::jit::Stack stack;
   stack.reserve(view.site.arguments.size());
   try {

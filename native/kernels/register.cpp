@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "kernels/rmsprop/rmsprop.h"
+#include "kernels/rng_state/rng_state.h"
 
 namespace ld {
 
@@ -18,6 +19,12 @@ void registerKernels() {
     // Leaked: its destructor would take the operators away while the executor may still run them.
     auto* library = new torch::Library(torch::Library::FRAGMENT, "landmark_diffusion", std::nullopt, __FILE__, __LINE__);
     library->def(kFusedRmspropSchema, &fusedRmsprop);
+    // Kernels of their own, not composite: a program records the calls, and no pass may drop or move them.
+    const auto own = c10::DispatchKey::CompositeExplicitAutograd;
+    library->def(kGetRngStateSchema, {at::Tag::nondeterministic_seeded});
+    library->impl("get_rng_state", torch::dispatch(own, &getRngState));
+    library->def(kSetRngStateSchema, {at::Tag::nondeterministic_seeded});
+    library->impl("set_rng_state", torch::dispatch(own, &setRngState));
   });
 }
 

@@ -42,6 +42,7 @@ class Environment : public Napi::Addon<Environment> {
   void free(const Info& info);
   Napi::Value synchronize(const Info& info);
   Napi::Value catchUp(const Info& info);
+  Napi::Value fence(const Info& info);
 
   // Sharing with other environments (sharing.cpp)
   Napi::Value share(const Info& info);
@@ -65,6 +66,17 @@ class Environment : public Napi::Addon<Environment> {
   void reply(const Info& info);
   void runCallback(Napi::Env env, const std::shared_ptr<CallbackRequest>& request);
   void serveBlocked(Napi::Env env);
+
+  // Programs (program.cpp)
+  void beginProgram(const Info& info);
+  Napi::Value endProgram(const Info& info);
+  void abandonProgram(const Info& info);
+  Napi::Value replay(const Info& info);
+  Napi::Value programTraces(const Info& info);
+  Napi::Value programText(const Info& info);
+  Napi::Value programStats(const Info& info);
+  Napi::Value programPasses(const Info& info);
+  void disposeProgram(const Info& info);
 
   // Random numbers (random.cpp)
   void manualSeed(const Info& info);

@@ -5,6 +5,7 @@
 #include "autograd/gradient.h"
 #include "napi/convert.h"
 #include "napi/environment.h"
+#include "program/recorder.h"
 #include "runtime/executor.h"
 
 namespace ld {
@@ -77,6 +78,7 @@ void Environment::backward(const Info& info) {
     try {
       const ModeGuard guard(record::Grad);
       const PassGuard numbered(session, pass);
+      if (session.recorder) session.recorder->trace = trace;
       torch::autograd::backward(outputs, std::get<0>(grads), retain, create, std::get<0>(leaves));
     } catch (...) {
       fail(currentFailure("backward", brief(outputs), trace));
@@ -107,6 +109,7 @@ void Environment::grad(const Info& info) {
     try {
       const ModeGuard guard(create ? static_cast<uint32_t>(record::Grad) : 0);
       const PassGuard numbered(session, pass);
+      if (session.recorder) session.recorder->trace = trace;
       const auto& variables = std::get<0>(leaves);
       auto found = torch::autograd::grad(std::get<0>(roots), variables, std::get<0>(grads), retain, create, unused);
       for (size_t i = 0; i < results.size(); ++i) {
@@ -132,6 +135,7 @@ void Environment::getGrad(const Info& info) {
         session.table.poison(result, slot.failure);
         continue;
       }
+      if (session.recorder) session.recorder->noteGradient(slot.tensor);
       at::Tensor gradient = slot.tensor.defined() ? slot.tensor.grad() : at::Tensor();
       if (flags.at(i) & 2) {
         // A sum that createGraph made may have another layout. It becomes the gradient itself, so that
@@ -157,6 +161,7 @@ void Environment::setGrad(const Info& info) {
     const at::Tensor value = gradient == 0 ? at::Tensor() : session.table.at(gradient).tensor;
     for (const int64_t id : ids) {
       const auto& tensor = session.table.at(static_cast<uint32_t>(id)).tensor;
+      if (session.recorder) session.recorder->noteGradient(tensor);
       if (tensor.defined()) tensor.mutable_grad() = value;
     }
   });

@@ -6,6 +6,7 @@
 
 #include <cstring>
 
+#include "kernels/rng_state/rng_state.h"
 #include "napi/convert.h"
 #include "napi/environment.h"
 #include "runtime/executor.h"
@@ -112,9 +113,7 @@ void Environment::setGeneratorState(const Info& info) {
 void Environment::readRngState(const Info& info) {
   const uint32_t id = info[0].As<Napi::Number>().Uint32Value();
   Executor::instance().submit(*session_, [id](Session& session) {
-    auto generator = at::detail::getDefaultCPUGenerator();
-    std::lock_guard lock(generator.mutex());
-    session.table.put(id, generator.get_state());
+    session.table.put(id, callGetRngState());
   });
 }
 
@@ -123,10 +122,7 @@ void Environment::writeRngState(const Info& info) {
   const uint32_t id = info[0].As<Napi::Number>().Uint32Value();
   Executor::instance().submit(*session_, [id](Session& session) {
     const auto& state = session.table.at(id).tensor;
-    if (!state.defined()) return;
-    auto generator = at::detail::getDefaultCPUGenerator();
-    std::lock_guard lock(generator.mutex());
-    generator.set_state(state);
+    if (state.defined()) callSetRngState(state);
   });
 }
 

@@ -95,10 +95,13 @@ Napi::Value Environment::synchronize(const Info& info) {
   return result;
 }
 
-// catchUp(): null while the queue has room; else a promise that what is queued so far is done. It
-// says nothing of failures.
+// catchUp(): null while the queue has room; else a fence.
 Napi::Value Environment::catchUp(const Info& info) {
-  if (!session_->ring.halfFull()) return info.Env().Null();
+  return session_->ring.halfFull() ? fence(info) : info.Env().Null();
+}
+
+// fence(): a promise that what is queued so far is done. It says nothing of failures.
+Napi::Value Environment::fence(const Info& info) {
   const auto [promise, result] = openPromise(info.Env());
   Executor::instance().submit(*session_, [promise = promise](Session& session) {
     session.complete(Settle::make(promise, nullptr, [](Environment&, Napi::Env env) { return env.Undefined(); }));

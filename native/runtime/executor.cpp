@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "dispatch/run.h"
+#include "program/recorder.h"
 #include "runtime/cpu_allocator.h"
 
 namespace ld {
@@ -168,6 +169,7 @@ void Executor::finish(const std::shared_ptr<Session>& session) {
   while (drain(*session)) {
   }
   session->table.clear();
+  session->recorder.reset();
   session->unreported.reset();
   std::lock_guard lock(mutex_);
   std::erase(sessions_, session);
@@ -230,6 +232,7 @@ bool Executor::drain(Session& session) {
 
 bool Executor::execute(Session& session, const uint32_t* words) {
   const bool closing = session.closing.load(std::memory_order_relaxed);
+  const program::RecordingGuard recording(session.recorder.get());
   switch (words[0]) {
     case record::Op:
       if (!closing) runOp(session, words);

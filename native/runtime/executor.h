@@ -38,6 +38,8 @@ class Executor {
   // done. Gives it up, with a failure, where its environment or the process ends meanwhile.
   void await(Session& session, const std::shared_ptr<CallbackRequest>& request);
 
+  // The process ends: whoever runs for long stops.
+  bool isParking() const { return parking_.load(std::memory_order_relaxed); }
   bool isThisThread() const { return std::this_thread::get_id() == thread_; }
   // libtorch's thread-local state outside of any record.
   const at::ThreadLocalState& plainState() const { return *plain_; }

@@ -15,6 +15,8 @@ FailurePtr currentFailure(std::string op, std::string inputs, uint32_t trace) {
   failure->trace = trace;
   try {
     throw;
+  } catch (const FailureError& e) {
+    return e.failure;
   } catch (const c10::OutOfMemoryError& e) {
     failure->kind = Failure::Kind::OutOfMemory;
     failure->message = e.what_without_backtrace();

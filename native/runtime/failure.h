@@ -1,7 +1,9 @@
 // Why an op failed. A failure travels with the results it poisoned until somebody awaits one.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <stdexcept>
 #include <string>
 
 namespace ld {
@@ -17,6 +19,12 @@ struct Failure {
 };
 
 using FailurePtr = std::shared_ptr<const Failure>;
+
+// Takes a failure that is known already through code that throws.
+struct FailureError : std::runtime_error {
+  explicit FailureError(FailurePtr reason) : std::runtime_error(reason->message), failure(std::move(reason)) {}
+  FailurePtr failure;
+};
 
 // The failure that the exception in flight stands for. Call inside a catch block only.
 FailurePtr currentFailure(std::string op, std::string inputs, uint32_t trace);

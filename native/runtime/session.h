@@ -15,6 +15,10 @@
 
 namespace ld {
 
+namespace program {
+class Recorder;
+}
+
 class Session;
 
 // Work for the executor that is no plain op: reads, backward passes, adoption of results.
@@ -97,6 +101,9 @@ class Session : public std::enable_shared_from_this<Session> {
   std::vector<std::unique_ptr<Ring>> inner;  // executor thread only
   uint32_t depth = 0;                        // executor thread only
   uint32_t pass = 0;                         // number of the outermost backward pass; executor thread only
+
+  // Writes down the operators of a program's function while it runs.
+  std::shared_ptr<program::Recorder> recorder;  // executor thread only
 
   // A failure that nobody has been told of yet: synchronize() reports it.
   FailurePtr unreported;  // executor thread only

@@ -1,0 +1,375 @@
+/**
+ * Programs: a function runs once while the operators that it queues are recorded, down to the backward pass and
+ * the optimiser; every further call replays them natively (docs/programs.md).
+ */
+import { LandmarkDiffusionError } from '../errors.js'
+import { addon, scratchUse } from './addon.js'
+import { currentFrame } from './context.js'
+import { takeId } from './handles.js'
+import type { NativeProgramStats, Opaque } from './native.js'
+import {
+  type Arguments,
+  fill,
+  flatten,
+  outputsOf,
+  type Results,
+  withoutHistory,
+} from './program-arguments.js'
+import { type Leaves, recordLeaves, refuseInProgram } from './recording.js'
+import { scope } from './scope.js'
+import type { Signature } from './signature.js'
+import { gradientsVersion, setGradientKind, Tensor } from './tensor.js'
+import { linesOf, ProgramTraces } from './trace.js'
+
+export interface ProgramOptions {
+  /** Switches of passes over the recorded operators, by name: `programPasses()` lists them. */
+  passes?: Readonly<Record<string, boolean>>
+  /** Recordings kept, for different signatures of the arguments; the one not used for longest goes. Default 8. */
+  recordings?: number
+}
+
+/** Of the recording that was used last, and of all calls. */
+export interface ProgramStats extends NativeProgramStats {
+  /** Calls that ran the function. */
+  readonly recorded: number
+  /** Calls that were replayed. */
+  readonly replayed: number
+  /** Recordings kept now. */
+  readonly recordings: number
+}
+
+/** A function whose calls are replayed. */
+export interface Program<A extends readonly unknown[], R> {
+  /** Resolves when the call is queued; the values of the results come later, as of any tensor. */
+  (...args: A): Promise<R>
+  /** What was recorded, one line an operator. */
+  toString(): string
+  stats(): ProgramStats
+  /** Frees the recordings; what the last calls returned stays. */
+  dispose(): void
+  [Symbol.dispose](): void
+}
+
+/** Replays in the queue from which on a call waits, for that one to be done that made it `fenceAt`. */
+const mostQueued = 5
+const fenceAt = 2
+const defaultRecordings = 8
+
+/** Passes over recorded operators, and whether each is on by default. */
+export function programPasses(): Record<string, boolean> {
+  return addon().native.programPasses()
+}
+
+/**
+ * Records `fn` at its first call, and again for every new signature of its arguments (shapes, strides, dtypes,
+ * devices, requiresGrad, and the values of numbers, texts and booleans); replays it otherwise. Arguments and
+ * results are tensors, generators and plain values, in arrays and plain objects. What else `fn` refers to is
+ * captured: tensors by reference, all other values as they are at the recording.
+ *
+ * `fn` is synchronous and awaits nothing. Results carry no history for gradients.
+ *
+ * @throws ERR_PROGRAM from a call, where `fn` does what cannot be replayed; ERR_OP where libtorch refuses an
+ * operator, then or in a replay.
+ */
+export function program<A extends readonly unknown[], R>(
+  fn: (...args: A) => R,
+  options: ProgramOptions = {},
+): Program<A, R> {
+  checkOptions(fn, options)
+  const cache = new Recordings(fn as (...args: readonly unknown[]) => unknown, options)
+  const call = (...args: A) => cache.call(args) as Promise<R>
+  return Object.assign(call, {
+    toString: () => cache.toString(),
+    stats: () => cache.stats(),
+    dispose: () => cache.dispose(),
+    [Symbol.dispose]: () => cache.dispose(),
+  })
+}
+
+function checkOptions(fn: unknown, { passes = {}, recordings = 1 }: ProgramOptions): void {
+  const fail = (message: string) =>
+    new LandmarkDiffusionError('ERR_SCHEMA', `program(): ${message}`)
+  if (typeof fn !== 'function') throw fail('wants a function')
+  if (!Number.isSafeInteger(recordings) || recordings < 1) {
+    throw fail(`recordings is a whole number of at least 1, not ${String(recordings)}`)
+  }
+  for (const name of Object.keys(passes)) {
+    const known = programPasses()
+    if (!Object.hasOwn(known, name)) {
+      throw fail(`there is no pass '${name}'; there are ${Object.keys(known).join(', ')}`)
+    }
+  }
+}
+
+/** A leaf that the function uses: the tensor, or a place among the arguments. */
+type Leaf = Tensor | number
+
+/** What a recording holds of the gradient of a leaf. */
+interface LeafState {
+  readonly leaf: Leaf
+  /** Whether there must be one when it is replayed. */
+  readonly before: boolean
+  /** What it leaves; undefined where that is as before. */
+  readonly after: Signature | null | undefined
+}
+
+interface Recording {
+  readonly program: Opaque
+  readonly traces: ProgramTraces
+  readonly results: readonly Signature[]
+  readonly shape: unknown
+  readonly leaves: readonly LeafState[]
+  /** The version of gradients for which its leaves were last looked at, and the answer. */
+  version: number
+  fits: boolean
+}
+
+/** What is known of one signature of the arguments: recordings for different states of the gradients. */
+interface Entry {
+  recordings: Recording[]
+  /** The function runs, or its recording is being finished. */
+  pending: boolean
+}
+
+class Recordings {
+  readonly #fn: (...args: readonly unknown[]) => unknown
+  readonly #passes: Readonly<Record<string, boolean>>
+  readonly #most: number
+  /** In the order of their last use. */
+  readonly #entries = new Map<string, Entry>()
+  #last: Recording | null = null
+  #recorded = 0
+  #replayed = 0
+  #disposed = false
+  #fence: Promise<void> | null = null
+
+  constructor(
+    fn: (...args: readonly unknown[]) => unknown,
+    { passes = {}, recordings = defaultRecordings }: ProgramOptions,
+  ) {
+    this.#fn = fn
+    this.#passes = passes
+    this.#most = recordings
+  }
+
+  // Not an async function: an error of the function must come before whatever is queued after the call.
+  call(args: readonly unknown[]): Promise<unknown> {
+    try {
+      if (this.#disposed)
+        throw new LandmarkDiffusionError('ERR_DISPOSED', 'the program is disposed')
+      refuseInProgram('A program was called', 'Call the function that it was made of instead.')
+      const given = flatten(args)
+      const entry = this.#entryOf(`${currentFrame().mode};${given.key}`)
+      const recording = entry.recordings.find((one) => fits(one, given.tensors))
+      if (recording !== undefined) return this.#replay(recording, given)
+      return entry.pending ? Promise.resolve(this.#plain(args)) : this.#record(entry, args, given)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  #entryOf(key: string): Entry {
+    const entry = this.#entries.get(key) ?? { recordings: [], pending: false }
+    this.#entries.delete(key)
+    this.#entries.set(key, entry)
+    return entry
+  }
+
+  #replay(recording: Recording, { tensors, generators }: Arguments): Promise<unknown> {
+    const { native, words } = addon()
+    scratchUse.count++
+    let at = 0
+    for (const tensor of tensors) words[at++] = tensor.id
+    for (const generator of generators) words[at++] = generator.id
+    const results = recording.results.map((signature) => {
+      const id = takeId()
+      words[at++] = id
+      return new Tensor(id, signature)
+    })
+    const { length } = results
+    const queued = native.replay(recording.program, tensors.length, generators.length, length)
+    for (const { leaf, after } of recording.leaves) {
+      if (after !== undefined) setGradientKind(tensorOf(leaf, tensors), after)
+    }
+    this.#last = recording
+    this.#replayed++
+    const result = fill(recording.shape, results)
+    return queued > fenceAt ? this.#heldBack(queued).then(() => result) : Promise.resolve(result)
+  }
+
+  /** Waits where much is queued, but not until nothing is: the executor should never wait for JavaScript. */
+  async #heldBack(queued: number): Promise<void> {
+    this.#fence ??= addon()
+      .native.fence()
+      .then(() => {
+        this.#fence = null
+      })
+    if (queued > mostQueued) await this.#fence
+  }
+
+  /** Runs the function as it is: its recording is not ready, and nothing may overtake this call. */
+  #plain(args: readonly unknown[]): unknown {
+    return scope(() => {
+      const { shape, outputs } = outputsOf(this.#fn(...args))
+      return fill(
+        shape,
+        outputs.map((output) => output.detach()),
+      ) as never
+    })
+  }
+
+  #record(entry: Entry, args: readonly unknown[], given: Arguments): Promise<unknown> {
+    const { native } = addon()
+    const traces = new ProgramTraces()
+    native.beginProgram(
+      given.tensors.map((tensor) => tensor.id),
+      given.generators.map((generator) => generator.id),
+    )
+    let ended: Ended | undefined
+    try {
+      // The ids that the function leaves are freed behind the end of the recording.
+      scope(() => {
+        let results: Results | undefined
+        let leaves: Leaves = new Map()
+        traces.collect(() => {
+          leaves = recordLeaves(() => {
+            results = outputsOf(this.#fn(...args))
+          })
+        })
+        const { shape, outputs } = results as Results
+        const signatures = outputs.map(withoutHistory)
+        const ids = outputs.map((output) => output.id)
+        const names = outputs.map(() => takeId())
+        const program = native.endProgram(ids, names, this.#passes)
+        ended = { program, shape, signatures, names, leaves }
+      })
+    } catch (error) {
+      if (ended === undefined) native.abandonProgram()
+      traces.release()
+      throw error
+    }
+    const { program, shape, signatures, names, leaves } = ended as unknown as Ended
+    const results = names.map((id, i) => new Tensor(id, signatures[i] as Signature))
+    const rest = { traces, shape, results: signatures, leaves: statesOf(leaves, given.tensors) }
+    entry.pending = true
+    return program
+      .then(
+        (program) => {
+          traces.keepOnly(native.programTraces(program))
+          this.#keep(entry, { program, ...rest, version: -1, fits: false })
+        },
+        (error: unknown) => {
+          traces.release()
+          throw error
+        },
+      )
+      .finally(() => {
+        entry.pending = false
+      })
+      .then(() => fill(shape, results))
+  }
+
+  #keep(entry: Entry, recording: Recording): void {
+    if (this.#disposed) {
+      free(recording)
+      return
+    }
+    entry.recordings.push(recording)
+    this.#last = recording
+    this.#recorded++
+    for (const [key, { recordings }] of this.#entries) {
+      if (this.#count() <= this.#most) break
+      const surplus = recordings === entry.recordings ? recordings.slice(0, -1) : recordings
+      for (const one of surplus) free(one)
+      recordings.splice(0, surplus.length)
+      if (recordings.length === 0) this.#entries.delete(key)
+    }
+  }
+
+  #count(): number {
+    let count = 0
+    for (const { recordings } of this.#entries.values()) count += recordings.length
+    return count
+  }
+
+  stats(): ProgramStats {
+    if (this.#last === null) {
+      throw new LandmarkDiffusionError(
+        'ERR_PROGRAM',
+        'stats(): the program has not been recorded yet',
+      )
+    }
+    return {
+      ...addon().native.programStats(this.#last.program),
+      recorded: this.#recorded,
+      replayed: this.#replayed,
+      recordings: this.#count(),
+    }
+  }
+
+  toString(): string {
+    const { native } = addon()
+    const texts: string[] = []
+    for (const [key, { recordings }] of this.#entries) {
+      for (const { program } of recordings) {
+        const lines = linesOf(native.programTraces(program))
+        texts.push(`# ${key}\n${native.programText(program, lines)}`)
+      }
+    }
+    return texts.length > 0 ? texts.join('\n') : '# not recorded yet\n'
+  }
+
+  dispose(): void {
+    this.#disposed = true
+    this.#last = null
+    for (const { recordings } of this.#entries.values()) for (const one of recordings) free(one)
+    this.#entries.clear()
+  }
+}
+
+/** A recording on its way. */
+interface Ended {
+  readonly program: Promise<Opaque>
+  readonly shape: unknown
+  readonly signatures: Signature[]
+  readonly names: number[]
+  readonly leaves: Leaves
+}
+
+function free({ program, traces }: Recording): void {
+  addon().native.disposeProgram(program)
+  traces.release()
+}
+
+function tensorOf(leaf: Leaf, tensors: readonly Tensor[]): Tensor {
+  return typeof leaf === 'number' ? (tensors[leaf] as Tensor) : leaf
+}
+
+/** Of the leaves that the function has used. Those that it made are gone, or are its own business. */
+function statesOf(leaves: Leaves, tensors: readonly Tensor[]): LeafState[] {
+  const states: LeafState[] = []
+  for (const [tensor, before] of leaves) {
+    if (tensor.disposed) continue
+    const place = tensors.indexOf(tensor)
+    const after = tensor.gradientKind?.signature ?? null
+    states.push({
+      leaf: place >= 0 ? place : tensor,
+      before,
+      after: before === (after !== null) ? undefined : after,
+    })
+  }
+  return states
+}
+
+/** Whether each leaf has a gradient now where it had one at the recording, and none where it had none. */
+function fits(recording: Recording, tensors: readonly Tensor[]): boolean {
+  const { leaves } = recording
+  const version = gradientsVersion()
+  if (recording.version === version) return recording.fits
+  const own = leaves.some(({ leaf }) => typeof leaf === 'number')
+  recording.fits = leaves.every(
+    ({ leaf, before }) => (tensorOf(leaf, tensors).gradientKind !== null) === before,
+  )
+  if (!own) recording.version = version
+  return recording.fits
+}

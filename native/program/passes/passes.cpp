@@ -1,0 +1,21 @@
+#include "program/passes/pass.h"
+
+namespace ld::program {
+
+const std::vector<Pass>& passes() {
+  static const std::vector<Pass> all{
+      {"identities", true, &dropIdentities},
+      {"deadCode", true, &dropDeadCode},
+  };
+  return all;
+}
+
+std::vector<std::string> runPasses(Program& program, const std::function<bool(const Pass&)>& isOn) {
+  std::vector<std::string> changed;
+  for (const Pass& pass : passes()) {
+    if (isOn(pass) && pass.run(program)) changed.emplace_back(pass.name);
+  }
+  return changed;
+}
+
+}  // namespace ld::program
