@@ -38,10 +38,16 @@ export async function readTextFile(
       throw fileError(
         `The ${what} ${path} has ${Math.round(status.size / 2 ** 20)} MiB; at most ${limit / 2 ** 20} MiB are read. ${remedy}`,
       )
-    return (await handle.readFile()).toString('utf8').replace(/^\uFEFF/, '')
+    return decodeText(await handle.readFile())
   } finally {
     await handle.close()
   }
+}
+
+/** UTF-8, or UTF-16 where a byte order mark says so, as spreadsheets write it; without the mark. */
+function decodeText(bytes: Buffer): string {
+  const encoding = bytes[0] === 0xff && bytes[1] === 0xfe ? 'utf16le' : 'utf8'
+  return bytes.toString(encoding).replace(/^\uFEFF/, '')
 }
 
 /** JSON text to a value in which no object has a key `__proto__`, which a later copy could turn into a prototype. @throws ERR_DATA with line and column */

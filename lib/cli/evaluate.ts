@@ -14,7 +14,7 @@ interface EvaluateCommandOptions extends ScoringOptions {
 
 /** Tables that are always made; the rest are the parts of the evaluation. */
 const mainTables = ['summary', 'landmarks']
-const defaultTables = [...mainTables, 'truths', 'clinical']
+const defaultTables = [...mainTables, 'published', 'seeds', 'truths', 'clinical']
 
 /** The result as other programs read it: the evaluation result, the summaries of its references, and every part under its key. */
 function jsonResult({ scores: { result, references }, parts }: Comparison): object {
@@ -65,11 +65,16 @@ export function evaluateCommand(): Command {
       examples: [
         'landmark-diffusion evaluate --predictions predictions.json --annotations data/isbi --split test1 --json result.json',
         'landmark-diffusion evaluate --predictions all.json --annotations data/isbi --split test1 --heatmaps out/heatmaps --calibration train --tables uncertainty',
+        'landmark-diffusion evaluate --predictions seed0.json --repeats seed1.json seed2.json seed3.json seed4.json --annotations data/isbi --split test1',
         'landmark-diffusion evaluate --predictions predictions.csv --annotations data/isbi --truth senior --tables all',
       ],
     }),
   )
     .requiredOption('--annotations <path>', 'the data set, or its AnnotationsByMD folder')
+    .option(
+      '--repeats <files...>',
+      'predictions of the same images with other seeds: mean and SD over the seeds',
+    )
     .option(
       '--tables <names>',
       'what to print, separated by commas, as in summary,landmarks,bias; or all',

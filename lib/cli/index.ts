@@ -51,6 +51,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: 'write one self-contained HTML report',
     load: async () => (await import('./report.js')).reportCommand(),
   },
+  reproduce: {
+    summary: "train, predict and score the rows of the paper's tables",
+    load: async () => (await import('./reproduce.js')).reproduceCommand(),
+  },
   benchmark: {
     summary: 'run one of the benchmarks',
     load: async () => (await import('./benchmark.js')).benchmarkCommand(),

@@ -6,6 +6,7 @@ import type { PointTable } from '../data/annotations/index.js'
 import { LandmarkDiffusionError } from '../errors.js'
 import type { PredictedImage, PredictionsFile } from '../evaluation/index.js'
 import type { LandmarkSet } from '../landmarks/landmark-set.js'
+import { say } from './command.js'
 
 interface Known {
   /** Names the landmarks where the file does not. */
@@ -14,16 +15,13 @@ interface Known {
   readonly pixelSizeOf: (id: string) => readonly [number, number] | null
   /** Ids of the annotated images, to which the predicted ones are matched. */
   readonly annotated?: readonly string[]
-}
-
-/** The size that an image must at least have for its points to lie in it; for formats that do not say it. */
-function sizeFor(points: readonly (readonly [number, number] | null)[], axis: 0 | 1): number {
-  const farthest = points.reduce((most, point) => Math.max(most, point?.[axis] ?? 0), 0)
-  return Math.floor(farthest) + 1
+  /** Names of the annotated landmarks in their order, for predictions that only number theirs. */
+  readonly landmarks?: readonly string[]
 }
 
 /** Points that someone else predicted, as a predictions file. @throws ERR_DATA where several annotators made them */
-function predictionsOf(table: PointTable, path: string): PredictionsFile {
+async function predictionsOf(table: PointTable, path: string): Promise<PredictionsFile> {
+  const { extentOf } = await import('../evaluation/predictions.js')
   const [[, byId] = ['', new Map()], second] = [...table.annotators]
   if (second)
     throw new LandmarkDiffusionError(
@@ -35,8 +33,8 @@ function predictionsOf(table: PointTable, path: string): PredictionsFile {
     return {
       id,
       file,
-      width: width ?? sizeFor(points, 0),
-      height: height ?? sizeFor(points, 1),
+      width: width ?? extentOf(points, 0),
+      height: height ?? extentOf(points, 1),
       pixelSize: table.pixelSizes.get(id) ?? null,
       points,
     }
@@ -45,19 +43,51 @@ function predictionsOf(table: PointTable, path: string): PredictionsFile {
   return { format: 'landmark-diffusion/predictions', version: 1, landmarks, images }
 }
 
-/** Ids that are the same whole number, as 1 and 001, are the same image: spreadsheets drop leading zeros. */
-function matchIds(predictions: PredictionsFile, annotated: readonly string[]): PredictionsFile {
+/** What an id may have been made of: the file's name without folder and ending; numbers without leading zeros. */
+function plainId(id: string, idOfFile: (path: string) => string): string {
+  const name = idOfFile(id)
+  return /^\d+$/.test(name) ? name.replace(/^0+(?=\d)/, '') : name
+}
+
+/** Gives images the ids of the annotated ones that they mean: 1 and 001 are the same image, as are 151 and Test1Data/151.bmp. */
+async function matchIds(
+  predictions: PredictionsFile,
+  annotated: readonly string[],
+): Promise<PredictionsFile> {
+  const { idOfFile } = await import('../data/annotations/table.js')
   const exact = new Set(annotated)
-  const byNumber = new Map(annotated.map((id) => [/^\d+$/.test(id) ? BigInt(id) : id, id]))
+  const byPlainId = new Map(annotated.map((id) => [plainId(id, idOfFile), id]))
   const taken = new Set(predictions.images.map(({ id }) => id))
   const images = predictions.images.map((image) => {
-    if (exact.has(image.id) || !/^\d{1,18}$/.test(image.id)) return image
-    const id = byNumber.get(BigInt(image.id))
+    if (exact.has(image.id)) return image
+    const id = [image.id, image.file]
+      .map((name) => byPlainId.get(plainId(name, idOfFile)))
+      .find((known) => known !== undefined)
     if (id === undefined || taken.has(id)) return image
     taken.add(id)
     return { ...image, id }
   })
   return { ...predictions, images }
+}
+
+/** Names such as 1 ... 19, p1 ... p19 or L01 ... L19 only count: they are taken in the order of the annotated landmarks, if they count these. */
+function matchNumbers(predictions: PredictionsFile, names: readonly string[]): PredictionsFile {
+  const numbers = predictions.landmarks.map(
+    (name) => /^[a-z_ -]{0,20}?0*(\d{1,4})$/i.exec(name)?.[1],
+  )
+  const counted = new Set(numbers.map(Number))
+  const first = Math.min(...counted)
+  const complete =
+    names.length > 1 &&
+    predictions.landmarks.length === names.length &&
+    names.every((_, i) => counted.has(first + i)) &&
+    (first === 0 || first === 1)
+  if (!complete) return predictions
+  const landmarks = numbers.map((number) => names[Number(number) - first] as string)
+  say(
+    `The predictions number their landmarks; taken in the annotations' order: ${predictions.landmarks[0]} is ${landmarks[0]}, ${predictions.landmarks.at(-1)} is ${landmarks.at(-1)}.`,
+  )
+  return { ...predictions, landmarks }
 }
 
 /** Whether a file begins like a predictions file; only its first bytes are read. */
@@ -94,22 +124,20 @@ export async function predictionsFileOf(path: string, split?: string): Promise<s
 }
 
 /** @throws ERR_DATA naming the file and the place in it */
-export async function readAnyPredictions(
-  path: string,
-  { annotated = [], ...options }: Known,
-): Promise<PredictionsFile> {
+export async function readAnyPredictions(path: string, known: Known): Promise<PredictionsFile> {
+  const { annotated = [], landmarks = [] } = known
+  return matchIds(matchNumbers(await readUnmatched(path, known), landmarks), annotated)
+}
+
+/** Predictions with the ids and names of their file. */
+async function readUnmatched(path: string, known: Known): Promise<PredictionsFile> {
   const { parseJson, readTextFile } = await import('../outside-file.js')
   const { parsePredictions, predictionsFileKind } = await import('../evaluation/index.js')
   const { isPointJson, readPointTable } = await import('../data/annotations/index.js')
+  const pointTable = async () => predictionsOf(await readPointTable(path, known), path)
   const status = await stat(path).catch(() => null)
-  if (status?.isDirectory() || /\.csv$/i.test(path))
-    return matchIds(predictionsOf(await readPointTable(path, options), path), annotated)
+  if (status?.isDirectory() || /\.csv$/i.test(path)) return pointTable()
   const text = await readTextFile(path, predictionsFileKind)
   const value = parseJson(text, path, predictionsFileKind.what)
-  return matchIds(
-    isPointJson(value)
-      ? predictionsOf(await readPointTable(path, options), path)
-      : parsePredictions(value, path),
-    annotated,
-  )
+  return isPointJson(value) ? pointTable() : parsePredictions(value, path)
 }

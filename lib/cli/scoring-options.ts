@@ -23,6 +23,8 @@ export interface ScoringOptions extends PairingOptions {
   ereCutoff?: number
   calibration?: string
   calibrationOverlap?: boolean
+  /** Only of `evaluate`. */
+  repeats?: string[]
 }
 
 /** Option reader: one number, or two for x and y, in mm. */

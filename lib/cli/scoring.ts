@@ -98,6 +98,21 @@ function warn({ unpredicted, unmatched, split, images }: Scores['result']): void
     )
 }
 
+/** Says where the predictions contradict the pixel size that the data set is assumed to have; theirs counts. */
+function warnOfPixelSizes(
+  { images }: PredictionsFile,
+  assumed: AnnotationSource['assumedPixelSize'],
+): void {
+  const other = images.find(
+    ({ pixelSize }) =>
+      assumed && pixelSize?.some((mm, axis) => Math.abs(mm / (assumed[axis] ?? mm) - 1) > 1e-3),
+  )
+  if (other)
+    say(
+      `Warning: the predictions say ${other.pixelSize?.join(' x ')} mm a pixel (image ${other.id}), the data set ${assumed?.join(' x ')} mm. The predictions count; points must be in pixels of the original images.`,
+    )
+}
+
 /** The set that `--landmarks` describes; null without the option. */
 export async function landmarkSetOf({
   landmarks,
@@ -185,6 +200,7 @@ export async function readPairing(
   const predictions = await readAnyPredictions(await predictionsFileOf(path, split), {
     set,
     annotated: source.ids,
+    landmarks: landmarkSet.landmarks.map(({ name }) => name),
     pixelSizeOf: (id) => options.pixelSize ?? pixelSizes.get(id) ?? assumedPixelSize,
   })
   const predicted = new Set(predictions.images.map(({ id }) => id))
@@ -199,6 +215,7 @@ export async function readPairing(
     pixelSize = [...assumedPixelSize]
     say(`The predictions know no pixel size; the data set's is used: ${pixelSize.join(' x ')} mm.`)
   }
+  warnOfPixelSizes(predictions, assumedPixelSize)
   const scored = ids.filter((id) => predicted.has(id))
   return {
     predictions,
@@ -238,6 +255,9 @@ export async function compare(
     junior && senior ? evaluation.annotatorReference(pairing, junior, senior) : null,
   ].filter((row) => row !== null)
   const errors = evaluation.radialErrors(pairing)
+  const repeats: PredictionsFile[] = []
+  for (const path of options.repeats ?? [])
+    repeats.push((await readPairing(path, opened, options)).predictions)
   const evidence: Evidence = {
     ...pairing,
     errors,
@@ -246,6 +266,11 @@ export async function compare(
       result.perImage.map(({ id }) => id),
       source.truths,
     ),
+    repeats,
+    ...(opened.set &&
+      opened.set.measures.length > 0 && {
+        measures: evaluation.describedMeasures(opened.set.measures),
+      }),
     clinicalMode: options.clinical,
     uncertainty: combined ? {} : await uncertaintyOptions(options, { evaluate: pairing, source }),
   }

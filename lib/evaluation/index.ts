@@ -11,6 +11,7 @@ export {
   cephalometricMeasures,
   clinicalModes,
   type Direction,
+  describedMeasures,
   distance,
   evaluateClinical,
   isbiHumanRates,
@@ -74,9 +75,11 @@ export {
 } from './parts/distribution.js'
 export { evaluateParts, parts } from './parts/index.js'
 export type { Evidence, Part, PartResult } from './parts/part.js'
+export { type OverSeeds, type SeedFigures, seedFigures } from './parts/seeds.js'
 export { type TruthRow, truthTable } from './parts/truths.js'
 export { type WorstPoint, worstPoints } from './parts/worst.js'
 export {
+  extentOf,
   type FilmFrame,
   formatPredictions,
   type Point,
@@ -88,6 +91,12 @@ export {
   readPredictions,
   writePredictions,
 } from './predictions.js'
+export {
+  type PublishedFigures,
+  type PublishedResult,
+  paperResults,
+  publishedResults,
+} from './published.js'
 export {
   annotatorReference,
   meanShapeReference,

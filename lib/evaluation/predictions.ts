@@ -69,12 +69,23 @@ const matrix = z.tuple([z.tuple([z.number(), z.number()]), z.tuple([z.number(), 
 const imageSide = z.int().min(1).max(maximumImageSide)
 const millimetres = z.number().positive().max(1000)
 
+// What other software leaves out, or writes more simply, and what can only mean one thing, is read too: ids and names that
+// are numbers, one number as pixel size, no file name, no image size.
+const word = z.preprocess(
+  (value) => (Number.isSafeInteger(value) ? String(value) : value),
+  z.string().min(1).max(1000),
+)
+const pixelSize = z.preprocess(
+  (value) => (typeof value === 'number' ? [value, value] : (value ?? null)),
+  z.tuple([millimetres, millimetres]).nullable(),
+)
+
 const image = z.looseObject({
-  id: z.string().min(1).max(1000),
-  file: z.string().max(10_000),
-  width: imageSide,
-  height: imageSide,
-  pixelSize: z.tuple([millimetres, millimetres]).nullable(),
+  id: word,
+  file: z.string().max(10_000).optional(),
+  width: imageSide.optional(),
+  height: imageSide.optional(),
+  pixelSize,
   points: z.array(point),
   uncertainty: z
     .array(
@@ -103,7 +114,7 @@ const limits = { landmarks: 1000, images: 100_000, chains: 1000, filmstrip: 10_0
 const head = z.looseObject({
   format: z.literal('landmark-diffusion/predictions'),
   version: z.literal(1),
-  landmarks: z.array(z.string().min(1).max(1000)).min(1),
+  landmarks: z.array(word).min(1),
   images: z.array(z.unknown()),
 })
 
@@ -142,6 +153,18 @@ function repeated(names: readonly string[], say: (index: number, name: string) =
   })
 }
 
+/** The size that an image must at least have for its points to lie in it, for formats that do not say it. */
+export function extentOf(points: readonly (Point | null)[], axis: 0 | 1): number {
+  const farthest = points.reduce((most, each) => Math.max(most, each?.[axis] ?? 0), 0)
+  return Math.floor(farthest) + 1
+}
+
+/** An image with what its file leaves out. */
+function completed(entry: z.infer<typeof image>): PredictedImage {
+  const { id, file = id, points, width = extentOf(points, 0), height = extentOf(points, 1) } = entry
+  return { ...entry, file, width, height } as PredictedImage
+}
+
 /** The images one by one, until enough is wrong. */
 function checkImages(values: readonly unknown[], landmarks: number) {
   const issues: string[] = []
@@ -154,7 +177,7 @@ function checkImages(values: readonly unknown[], landmarks: number) {
       continue
     }
     const parsed = image.safeParse(value)
-    if (parsed.success) images.push(parsed.data as PredictedImage)
+    if (parsed.success) images.push(completed(parsed.data))
     else issues.push(...describeIssues(parsed.error, ['images', i]))
   }
   const twice = (i: number, id: string) => `images[${i}].id: image '${id}' is listed twice`

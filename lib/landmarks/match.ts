@@ -22,13 +22,18 @@ export function plainName(name: string): string {
   return name.trim().replace(/[`´’‘′]/g, "'")
 }
 
-/** Every abbreviation with the group of abbreviations that mean the same point. */
+/** A full name, such as `Soft-tissue pogonion`, however it is spelt; marked, so that it is never taken for an abbreviation. */
+function fullName(label: string): string {
+  return `full name ${label.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '')}`
+}
+
+/** Every abbreviation and full name with the group of those that mean the same point. */
 function aliasGroups(sets: readonly LandmarkSet[]): Map<string, Set<string>> {
   const groups = new Map<string, Set<string>>()
   for (const { landmarks } of sets)
-    for (const { name, aliases = [] } of landmarks) {
+    for (const { name, label, aliases = [] } of landmarks) {
       const group = new Set<string>()
-      for (const word of [name, ...aliases].map(plainName))
+      for (const word of [...[name, ...aliases].map(plainName), fullName(label)])
         for (const known of groups.get(word) ?? [word]) group.add(known)
       for (const word of group) groups.set(word, group)
     }
@@ -37,7 +42,7 @@ function aliasGroups(sets: readonly LandmarkSet[]): Map<string, Set<string>> {
 
 /**
  * Pairs landmarks by abbreviation: equal names first, so that a set which uses a word in its own
- * way keeps it; then names that a landmark set lists as aliases of each other.
+ * way keeps it; then names that a landmark set lists as aliases of each other, or as a full name.
  * @param sets sets whose aliases count beside those of the known ones
  */
 export function matchLandmarks(
@@ -46,12 +51,17 @@ export function matchLandmarks(
   sets: readonly LandmarkSet[] = [],
 ): LandmarkMatch {
   const groups = aliasGroups([...knownSets, ...sets])
-  const position = new Map(first.map((name, i) => [plainName(name), i]))
+  const position = new Map(
+    first.flatMap((name, i): [string, number][] => [
+      [fullName(name), i],
+      [plainName(name), i],
+    ]),
+  )
   const partner = second.map((name) => position.get(plainName(name)))
   const taken = new Set(partner)
   for (const [j, name] of second.entries()) {
     if (partner[j] !== undefined) continue
-    for (const word of groups.get(plainName(name)) ?? []) {
+    for (const word of groups.get(plainName(name)) ?? groups.get(fullName(name)) ?? []) {
       const i = position.get(word)
       if (i === undefined || taken.has(i)) continue
       partner[j] = i

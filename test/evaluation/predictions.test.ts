@@ -157,8 +157,8 @@ describe('a wrong predictions file is refused with its name and the key', () => 
       /images\[1\]\.id: image '151' is listed twice/,
     ],
     [
-      'a number as id',
-      (file) => Object.assign(file.images[0] as object, { id: 151 }),
+      'a fraction as id',
+      (file) => Object.assign(file.images[0] as object, { id: 151.5 }),
       /images\[0\]\.id: /,
     ],
     [
@@ -192,8 +192,8 @@ describe('a wrong predictions file is refused with its name and the key', () => 
       /images\[0\]\.pixelSize\[0\]: /,
     ],
     [
-      'no width',
-      (file) => delete (file.images[0] as { width?: number }).width,
+      'a width of nothing',
+      (file) => Object.assign(file.images[0] as object, { width: 0 }),
       /images\[0\]\.width: /,
     ],
     ['a list instead of an object', (file) => Object.assign(file, { images: {} }), /: images: /],

@@ -84,8 +84,9 @@ function findColumns(header: readonly string[]) {
 
 type Columns = ReturnType<typeof findColumns>
 
+/** A number; with a decimal comma too, which only a table with another separator can have. */
 function number(cell: string, where: string, column: string): number {
-  const value = cell === '' ? Number.NaN : Number(cell)
+  const value = cell === '' ? Number.NaN : Number(cell.replace(/^([+-]?\d+),(\d+)$/, '$1.$2'))
   if (Number.isFinite(value)) return value
   throw dataError(where, `found "${cell.slice(0, 40)}" in column ${column}`, 'expected a number')
 }

@@ -104,7 +104,8 @@ export interface MeasureResult {
 
 /** A figure that does not exist (the recall of a class without images) is NaN, which JSON writes as null. */
 export interface ClinicalResult {
-  mode: ClinicalMode
+  /** null for other measures than the eight of ISBI 2015. */
+  mode: ClinicalMode | null
   /** Images that are both predicted and annotated. */
   images: number
   /** Mean of the measures' rates in percent, over those that have one. */
@@ -115,9 +116,9 @@ export interface ClinicalResult {
 
 export interface ClinicalOptions extends Pairing {
   annotations: Annotations
-  /** 'corrected' by default. */
+  /** How the eight measures of ISBI 2015 are read; 'corrected' by default. */
   mode?: ClinicalMode
-  /** The eight measures of ISBI 2015 by default. */
+  /** Other measures instead of these eight. */
   measures?: readonly Measure[]
   bootstrap?: BootstrapOptions
 }
@@ -139,12 +140,16 @@ function wholePixels(points: readonly (Point | null)[]): (Point | null)[] {
 }
 
 /** Reads one measure off every image that is both predicted and annotated. */
-function readCases(measure: Measure, options: ClinicalOptions): Case[] {
+function readCases(
+  measure: Measure,
+  options: ClinicalOptions,
+  mode: ClinicalResult['mode'],
+): Case[] {
   const { predictions, annotations, landmarks = predictions.landmarks, exclude = [] } = options
-  const predictedReader = readerOf(measure, predictions.landmarks)
-  const truthReader = readerOf(measure, landmarks)
+  const predictedReader = readerOf(measure, predictions.landmarks, options.landmarkSet)
+  const truthReader = readerOf(measure, landmarks, options.landmarkSet)
   const prepare = (points: readonly (Point | null)[]) =>
-    options.mode === 'official' ? wholePixels(points) : points
+    mode === 'official' ? wholePixels(points) : points
   return predictions.images.flatMap((image): Case[] => {
     const marked = annotations.get(image.id)
     if (marked === undefined) return []
@@ -187,8 +192,12 @@ function sampledResult(measure: Measure, images: readonly MeasuredImage[]): Samp
   const covered = known.filter(({ truth, interval: [low, high] }) => low <= truth && truth <= high)
   return {
     images: known.length,
-    brier: brierScore(probabilities, classes),
-    ece: classCalibrationError(probabilities, classes),
+    ...(measure.classes.length === 0
+      ? { brier: Number.NaN, ece: Number.NaN }
+      : {
+          brier: brierScore(probabilities, classes),
+          ece: classCalibrationError(probabilities, classes),
+        }),
     coverage: (100 * covered.length) / known.length,
     width: mean(known.map(({ interval: [low, high] }) => high - low)),
   }
@@ -273,10 +282,12 @@ function overall(rates: readonly number[]): number {
  * @throws ERR_DATA where a pixel size is unknown
  */
 export function evaluateClinical(options: ClinicalOptions): ClinicalResult {
-  const { mode = 'corrected', measures = cephalometricMeasures[mode], bootstrap } = options
+  const { measures: others, bootstrap } = options
+  const mode = others ? null : (options.mode ?? 'corrected')
+  const measures = others ?? cephalometricMeasures[mode ?? 'corrected']
   const evaluated = measures.map((measure) => ({
     measure,
-    ...measureResult(measure, readCases(measure, options)),
+    ...measureResult(measure, readCases(measure, options, mode)),
   }))
   const images = evaluated[0]?.truthClasses.length ?? 0
   const ratesOf = (drawn: Int32Array) => {

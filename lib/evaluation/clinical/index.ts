@@ -8,6 +8,7 @@ export {
 } from './cephalometry.js'
 export type { SampledMeasure } from './class-probabilities.js'
 export type { Confusion } from './confusion.js'
+export { describedMeasures } from './described.js'
 export {
   type Agreement,
   type ClassResult,

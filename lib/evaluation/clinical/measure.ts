@@ -1,5 +1,6 @@
 /** A clinical measure: a number that is read off some landmarks of an image, and the classes that clinicians put it into (evaluation.md 2.5). */
 
+import type { LandmarkSet } from '../../landmarks/landmark-set.js'
 import { matchLandmarks } from '../../landmarks/match.js'
 import type { Point } from '../predictions.js'
 import type { Confusion } from './confusion.js'
@@ -21,7 +22,7 @@ export interface Measure {
   readonly landmarks: readonly string[]
   /** The value from these landmarks' points in mm (x right, y down); `pixels` are the same in image pixels. NaN where it is not defined. */
   readonly value: (points: readonly Point[], pixels: readonly Point[]) => number
-  /** In ascending order of the values, which the weighted kappa reads; every value is in one of them. */
+  /** In ascending order of the values, which the weighted kappa reads; every value is in one of them. None for a measure without a normal range. */
   readonly classes: readonly MeasureClass[]
   /** Success rate in [0, 1] where it is not the mean recall of the classes. */
   readonly successRate?: (confusion: Confusion) => number
@@ -57,9 +58,14 @@ export type Reader = (
   scale: readonly [number, number],
 ) => Reading
 
-/** Binds a measure to a list of landmarks, whose names may be aliases of those that the measure knows. */
-export function readerOf(measure: Measure, landmarks: readonly string[]): Reader {
-  const { common, onlySecond } = matchLandmarks(landmarks, measure.landmarks)
+/** Binds a measure to a list of landmarks, whose names may be aliases, also of `set`, of those that the measure knows. */
+export function readerOf(
+  measure: Measure,
+  landmarks: readonly string[],
+  set?: LandmarkSet,
+): Reader {
+  const sets = set ? [set] : []
+  const { common, onlySecond } = matchLandmarks(landmarks, measure.landmarks, sets)
   if (onlySecond.length > 0) {
     const reason = `the landmarks do not include ${onlySecond.join(', ')}`
     return () => ({ value: null, reason })

@@ -13,8 +13,14 @@ export interface ClinicalComparison {
 
 /** null where no measure has a value on both sides of any image. */
 export function compareClinical(evidence: Evidence): ClinicalComparison | null {
-  const { predictions, annotators = new Map(), clinicalMode: mode = 'corrected' } = evidence
-  const result = evaluateClinical({ ...evidence, mode })
+  const {
+    predictions,
+    annotators = new Map(),
+    clinicalMode: mode = 'corrected',
+    measures,
+  } = evidence
+  const how = { mode, ...(measures && { measures }) }
+  const result = evaluateClinical({ ...evidence, ...how })
   if (result.measures.every(({ images }) => images === 0)) return null
   return { predictions: result, human: humanResult() }
 
@@ -34,7 +40,12 @@ export function compareClinical(evidence: Evidence): ClinicalComparison | null {
     )
     return {
       name: `${firstName} against ${secondName}`,
-      ...evaluateClinical({ ...evidence, mode, predictions: doctor, annotations: secondPoints }),
+      ...evaluateClinical({
+        ...evidence,
+        ...how,
+        predictions: doctor,
+        annotations: secondPoints,
+      }),
     }
   }
 }

@@ -5,11 +5,15 @@ import { annotatorsPart } from './annotators.js'
 import { biasPart } from './bias.js'
 import { distributionPart } from './distribution.js'
 import type { Evidence, Part, PartResult } from './part.js'
+import { publishedPart } from './published.js'
+import { seedsPart } from './seeds.js'
 import { truthsPart } from './truths.js'
 import { uncertaintyPart } from './uncertainty.js'
 import { worstPart } from './worst.js'
 
 export const parts: readonly Part[] = [
+  publishedPart,
+  seedsPart,
   truthsPart,
   clinicalPart,
   annotatorsPart,

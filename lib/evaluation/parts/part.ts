@@ -1,9 +1,10 @@
 /** What an evaluation tells beyond its main figures comes in parts: each is a key of the JSON result and a table for a terminal. */
 
-import type { ClinicalMode } from '../clinical/index.js'
+import type { ClinicalMode, Measure } from '../clinical/index.js'
 import type { Annotations } from '../errors.js'
 import type { EvaluateOptions } from '../evaluate.js'
 import type { ErrorTable } from '../metrics.js'
+import type { PredictionsFile } from '../predictions.js'
 import type { UncertaintyOptions } from '../uncertainty/evaluate.js'
 import type { UncertaintySource } from '../uncertainty/points.js'
 
@@ -13,8 +14,12 @@ export interface Evidence extends EvaluateOptions {
   readonly errors: ErrorTable
   /** Every truth that the annotations know by name (mean, senior, junior, challenge), to be set side by side. */
   readonly truths?: ReadonlyMap<string, Annotations>
+  /** The same images predicted with other seeds of the noise. */
+  readonly repeats?: readonly PredictionsFile[]
   /** How the clinical measures are read and their rates averaged; 'corrected' by default. */
   readonly clinicalMode?: ClinicalMode
+  /** Measures of the landmark set, instead of the eight of ISBI 2015. */
+  readonly measures?: readonly Measure[]
   /** Stored heatmaps, and what the uncertainty is calibrated on. */
   readonly uncertainty?: UncertaintyOptions & Pick<UncertaintySource, 'heatmaps'>
 }
