@@ -72,6 +72,7 @@ async function matchIds(
 
 /** Names such as 1 ... 19, p1 ... p19 or L01 ... L19 only count: they are taken in the order of the annotated landmarks, if they count these. */
 function matchNumbers(predictions: PredictionsFile, names: readonly string[]): PredictionsFile {
+  if (predictions.landmarks.every((name) => names.includes(name))) return predictions
   const numbers = predictions.landmarks.map(
     (name) => /^[a-z_ -]{0,20}?0*(\d{1,4})$/i.exec(name)?.[1],
   )

@@ -29,19 +29,19 @@ function rates(two: number, twoAndHalf: number, four: number): Partial<Detection
 /** The paper's own rows, by what they are. */
 export const paperResults = {
   baseline: {
-    method: 'without diffusion',
+    method: 'the paper, without diffusion',
     source: paper,
     test1: { mre: 1.27, sdr: rates(82.6, 88.25, 96.0) },
     test2: { mre: 1.6, sdr: rates(74.11, 81.11, 93.95) },
   },
   singleStep: {
-    method: 'diffusion, single step',
+    method: 'the paper, single step',
     source: paper,
     test1: { mre: 1.45, sdr: rates(80.21, 86.95, 95.97) },
     test2: { mre: 1.92, sdr: rates(69.42, 78.11, 91.32) },
   },
   multiStep: {
-    method: 'diffusion, 200 steps',
+    method: 'the paper, 200 steps',
     source: paper,
     test1: { mre: 1.11, sd: 1.04, sdr: rates(86.04, 90.84, 97.37) },
     test2: { mre: 1.4, sd: 1.38, sdr: rates(75.32, 82.53, 94.58) },

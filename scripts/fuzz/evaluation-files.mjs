@@ -2,39 +2,19 @@
  * Mutates files of predictions and annotations in every format and reads them: each must give a
  * result or an error of this package that names the file, without a crash, a hang or much memory.
  *
- *     node scripts/fuzz/evaluation-files.mjs [--count 100000] [--seed 1]
+ *     node scripts/fuzz/evaluation-files.mjs [--count 100000] [--seed 1] [--from 0]
  *
  * Needs the compiled package (`npm run build:ts`), no libtorch.
  */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { parseArgs } from 'node:util'
-
-const { values } = parseArgs({
-  options: { count: { type: 'string', default: '100000' }, seed: { type: 'string', default: '1' } },
-})
-const count = Number(values.count)
-/** Reading one small file takes milliseconds; seconds would be a loop that the input controls. */
-const hangMilliseconds = 10_000
+import { join } from 'node:path'
+import { fuzzFiles, fuzzOptions } from './mutated-files.mjs'
 
 const library = (path) => import(new URL(`../../dist/${path}`, import.meta.url).href)
 const { LandmarkDiffusionError } = await library('errors.js')
 const { openAnnotations } = await library('data/annotations/index.js')
 const { readAnyPredictions } = await library('cli/predictions.js')
 const { readLandmarkSet } = await library('landmarks/landmark-file.js')
-const { evaluate } = await library('evaluation/index.js')
-
-/** mulberry32, as the bootstrap uses: repeatable and small. */
-let state = Number(values.seed) >>> 0
-function random() {
-  state = (state + 0x6d2b79f5) >>> 0
-  let bits = Math.imul(state ^ (state >>> 15), state | 1)
-  bits ^= bits + Math.imul(bits ^ (bits >>> 7), bits | 61)
-  return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32
-}
-const below = (n) => Math.floor(random() * n)
-const oneOf = (list) => list[below(list.length)]
+const { compareErrors, evaluate, radialErrors } = await library('evaluation/index.js')
 
 const isbiLines = Array.from({ length: 19 }, (_, i) => `${100 + i},${200 + i}`).join('\n')
 const aariz = JSON.stringify({
@@ -202,100 +182,72 @@ const words = [
 ]
 
 /** One change of a text: cut, repeated, exchanged, flipped, or a hostile word put in. */
-function mutate(text) {
-  const at = below(text.length + 1)
-  const length = below(12)
-  switch (below(7)) {
+function mutate(text, random) {
+  const at = random.int(0, text.length)
+  const length = random.int(0, 11)
+  switch (random.int(0, 6)) {
     case 0:
       return text.slice(0, at)
     case 1:
       return text.slice(0, at) + text.slice(at + length)
     case 2:
-      return text.slice(0, at) + text.slice(at, at + 40).repeat(1 + below(30)) + text.slice(at)
+      return text.slice(0, at) + text.slice(at, at + 40).repeat(random.int(1, 30)) + text.slice(at)
     case 3:
-      return text.slice(0, at) + oneOf(words) + text.slice(at + length)
+      return text.slice(0, at) + random.pick(words) + text.slice(at + length)
     case 4:
-      return text.slice(0, at) + String.fromCharCode(below(0x300)) + text.slice(at + 1)
+      return text.slice(0, at) + String.fromCharCode(random.int(0, 0x2ff)) + text.slice(at + 1)
     case 5: {
       // A value of JSON, or a cell, becomes another.
-      const numbers = [...text.matchAll(/-?\d+(\.\d+)?|"[^"]*"|null/g)]
-      if (numbers.length === 0) return text
-      const { index, 0: found } = oneOf(numbers)
-      return text.slice(0, index) + oneOf(words) + text.slice(index + found.length)
+      const values = [...text.matchAll(/-?\d+(\.\d+)?|"[^"]*"|null/g)]
+      if (values.length === 0) return text
+      const { index, 0: found } = random.pick(values)
+      return text.slice(0, index) + random.pick(words) + text.slice(index + found.length)
     }
     default: {
       const lines = text.split(/(?<=[\n,])/)
-      const [a, b] = [below(lines.length), below(lines.length)]
+      const [a, b] = [random.int(0, lines.length - 1), random.int(0, lines.length - 1)]
       ;[lines[a], lines[b]] = [lines[b], lines[a]]
       return lines.join('')
     }
   }
 }
 
-const folder = await mkdtemp(join(tmpdir(), 'fuzz-evaluation-'))
 const pixelSize = [0.1, 0.1]
 
-async function read(example) {
+/** Everything that is done with such a file: points as annotations and as predictions, scored and compared. */
+async function read(example, folder) {
   const path = join(folder, example.open)
   if (example.landmarks) return readLandmarkSet(path)
   const source = await openAnnotations(path, { pixelSize })
   const annotations = await source.read(source.ids, source.truths[0])
-  const predictions = await readAnyPredictions(path, { set: null, pixelSizeOf: () => pixelSize })
-  return evaluate({
-    predictions,
-    annotations,
-    landmarks: source.landmarkSet.landmarks.map(({ name }) => name),
-    pixelSize,
-    bootstrap: { resamples: 2 },
+  const landmarks = source.landmarkSet.landmarks.map(({ name }) => name)
+  const predictions = await readAnyPredictions(path, {
+    set: null,
+    pixelSizeOf: () => pixelSize,
+    annotated: source.ids,
+    landmarks,
   })
+  const bootstrap = { resamples: 2 }
+  const pairing = { predictions, annotations, landmarks, pixelSize }
+  evaluate({ ...pairing, bootstrap })
+  const errors = radialErrors(pairing)
+  return compareErrors(
+    [
+      { name: 'a', errors },
+      { name: 'b', errors },
+    ],
+    { bootstrap },
+  )
 }
 
-let done = 0
-let results = 0
-let refusals = 0
-let slowest = 0
-let peak = 0
-const watchdog = setInterval(() => {
-  peak = Math.max(peak, process.memoryUsage().rss)
-}, 250)
-try {
-  for (const { files } of examples)
-    for (const [name, text] of Object.entries(files)) {
-      await mkdir(dirname(join(folder, name)), { recursive: true })
-      await writeFile(join(folder, name), text)
-    }
-  for (; done < count; done++) {
-    const example = oneOf(examples)
-    const [[name, text]] = Object.entries(example.files)
-    let changed = text
-    for (let change = 0; change <= below(4); change++) changed = mutate(changed)
-    await writeFile(join(folder, name), changed)
-    const begin = performance.now()
-    try {
-      await read(example)
-      results++
-    } catch (error) {
-      const clear =
-        error instanceof LandmarkDiffusionError &&
-        (error.code === 'ERR_DATA' || error.code === 'ERR_USAGE') &&
-        error.message.length < 4000
-      if (!clear) {
-        console.error(`File ${done} (seed ${values.seed}), ${name}:\n${changed.slice(0, 2000)}`)
-        throw error
-      }
-      refusals++
-    }
-    slowest = Math.max(slowest, performance.now() - begin)
-    if (slowest > hangMilliseconds) throw new Error(`file ${done}, ${name}, took ${slowest} ms`)
-    await writeFile(join(folder, name), text)
-    if ((done + 1) % 10_000 === 0)
-      console.log(`${done + 1} files: ${results} read, ${refusals} refused`)
-  }
-} finally {
-  clearInterval(watchdog)
-  await rm(folder, { recursive: true })
-}
-peak = Math.max(peak, process.memoryUsage().rss)
-console.log(
-  `${done} mutated files: ${results} read, ${refusals} refused with a clear error; slowest ${slowest.toFixed(0)} ms; resident memory at most ${Math.round(peak / 2 ** 20)} MiB`,
+await fuzzFiles(
+  {
+    examples,
+    mutate,
+    read,
+    isClear: (error) =>
+      error instanceof LandmarkDiffusionError &&
+      (error.code === 'ERR_DATA' || error.code === 'ERR_USAGE'),
+  },
+  fuzzOptions(),
 )

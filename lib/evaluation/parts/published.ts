@@ -32,14 +32,13 @@ export const publishedPart: Part = {
       const figures = sets[split]
       return figures ? [{ method, source, ...figures }] : []
     })
-    const rows = value.map(({ method, source, mre, sd, sdr = {} }) => [
+    const rows = value.map(({ method, mre, sd, sdr = {} }) => [
       method,
       fixed(mre ?? Number.NaN),
       fixed(sd ?? Number.NaN),
       ...thresholds.map((limit) => fixed(sdr[`${limit}`] ?? Number.NaN)),
-      source,
     ])
-    const heads = ['published', 'MRE', 'SD', ...thresholds.map((limit) => `${limit} mm`), 'source']
+    const heads = ['published', 'MRE', 'SD', ...thresholds.map((limit) => `${limit} mm`)]
     return {
       value,
       text: ['Published results on these images', ...align([heads, ...rows])].join('\n'),

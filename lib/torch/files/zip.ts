@@ -1,7 +1,7 @@
 /** Reading entries of a zip file into memory, with limits: sizes, ratio, and the checksum that yauzl leaves to its user. */
 
 import type { FileHandle } from 'node:fs/promises'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { crc32 } from 'node:zlib'
 import * as yauzl from 'yauzl'
 import { LandmarkDiffusionError } from '../../errors.js'
@@ -17,11 +17,67 @@ export interface ZipContents {
 
 /** The promise half of yauzl 3, which its type package does not know yet. */
 interface YauzlPromises {
-  fromFdPromise(fd: number, options: yauzl.Options): Promise<PromiseZipFile>
+  fromRandomAccessReaderPromise(
+    reader: yauzl.RandomAccessReader,
+    totalSize: number,
+    options: yauzl.Options,
+  ): Promise<PromiseZipFile>
 }
 interface PromiseZipFile {
   eachEntry(): AsyncIterable<yauzl.Entry>
   openReadStreamPromise(entry: yauzl.Entry): Promise<Readable>
+}
+
+/** Bytes read at once. */
+const chunkSize = 2 ** 20
+
+/**
+ * Reads only inside of the file. yauzl passes the offsets of a zip64 record on as they are, and `fs` throws for those that
+ * no file can have: in a callback, where nothing could catch it and the process would end.
+ */
+class BoundedReader extends yauzl.RandomAccessReader {
+  readonly #file: FileHandle
+  readonly #size: number
+
+  constructor(file: FileHandle, size: number) {
+    super()
+    this.#file = file
+    this.#size = size
+  }
+
+  #holds(start: number, end: number): boolean {
+    return start >= 0 && start <= end && end <= this.#size
+  }
+
+  override read(
+    buffer: Buffer,
+    offset: number,
+    length: number,
+    position: number,
+    callback: (error: Error | null, bytesRead?: number) => void,
+  ): void {
+    if (this.#holds(position, position + length))
+      this.#file
+        .read(buffer, offset, length, position)
+        .then(({ bytesRead }) => callback(null, bytesRead), callback)
+    else setImmediate(callback, new Error('an offset outside of the file'))
+  }
+
+  override _readStreamForRange(start: number, end: number): Readable {
+    return Readable.from(this.#chunks(start, end), { objectMode: false })
+  }
+
+  // Not a stream of `fs`, which closes the file when it is destroyed.
+  async *#chunks(start: number, end: number): AsyncGenerator<Buffer> {
+    if (!this.#holds(start, end)) throw new Error('an offset outside of the file')
+    for (let position = start; position < end; ) {
+      const chunk = Buffer.allocUnsafe(Math.min(chunkSize, end - position))
+      const { bytesRead } = await this.#file.read(chunk, 0, chunk.byteLength, position)
+      if (bytesRead === 0) return
+      yield chunk.subarray(0, bytesRead)
+      position += bytesRead
+    }
+  }
 }
 
 const maxEntries = 1_000_000
@@ -39,11 +95,15 @@ export async function openZip(file: FileHandle, source: string): Promise<ZipCont
   let zip: PromiseZipFile
   try {
     const promises = yauzl as unknown as YauzlPromises
-    zip = await promises.fromFdPromise(file.fd, {
-      lazyEntries: true,
-      autoClose: false,
-      validateEntrySizes: true,
-    })
+    zip = await promises.fromRandomAccessReaderPromise(
+      new BoundedReader(file, totalBytes),
+      totalBytes,
+      {
+        lazyEntries: true,
+        autoClose: false,
+        validateEntrySizes: true,
+      },
+    )
     let unpacked = 0
     for await (const entry of zip.eachEntry()) {
       unpacked += entry.uncompressedSize

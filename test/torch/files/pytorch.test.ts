@@ -156,6 +156,18 @@ describe('files that must be refused', () => {
     }
   })
 
+  test('a table of contents at an offset that no file has, which may not end the process', async () => {
+    const bytes = await readFile(own('plain-2.pt'))
+    const locator = bytes.indexOf('PK\x06\x07')
+    expect(locator).toBeGreaterThan(0)
+    const path = join(folder, 'offset.pt')
+    for (const offset of [2n ** 57n, 2n ** 53n, 2n ** 64n - 1n, BigInt(bytes.length)]) {
+      bytes.writeBigUInt64LE(offset, locator + 8)
+      await writeFile(path, bytes)
+      await expect(readPytorch(path)).rejects.toMatchObject(refusal(/outside of the file|integer/i))
+    }
+  })
+
   test('a flipped bit is either refused or changes no tensor', async () => {
     const bytes = await readFile(shared('state.pt'))
     const path = join(folder, 'flipped.pt')
