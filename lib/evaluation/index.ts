@@ -92,6 +92,7 @@ export {
   writePredictions,
 } from './predictions.js'
 export {
+  annotatorSpread,
   type PublishedFigures,
   type PublishedResult,
   paperResults,

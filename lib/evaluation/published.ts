@@ -93,3 +93,16 @@ export const publishedResults: readonly PublishedResult[] = [
     test2: { mre: 1.51, sdr: { '2': 73.1 } },
   },
 ]
+
+/**
+ * How far eleven annotators scatter around their mean on 100 of the images: SD in mm along the major and the minor axis of
+ * the residuals, computed from the tables of Thaler et al. (MELBA 2021). The only public measure of the shape that a predicted
+ * distribution should have: points on a contour are 1.5 to 2.6 times as uncertain along it as across it.
+ */
+export const annotatorSpread: Readonly<Record<string, readonly [major: number, minor: number]>> = {
+  Gn: [1.03, 0.4],
+  Go: [2.53, 1.19],
+  Or: [1.97, 1.3],
+  U1: [0.56, 0.5],
+  Sn: [1.35, 0.92],
+}

@@ -1,14 +1,12 @@
-import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { type Point, writePredictions } from 'landmark-diffusion/evaluation'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { runWithoutLibtorch as run } from '../cli/without-libtorch.js'
 import { predictionsOf } from './fixtures.js'
 
-const program = fileURLToPath(new URL('../../dist/cli/index.js', import.meta.url))
 const names = "S N Or Po A B Pog Me Gn Go L1 U1 UL LL Sn Pog' PNS ANS Ar".split(' ')
 
 /** Nineteen points in a row, the first at (x, y). */
@@ -18,21 +16,6 @@ function shape(x: number, y: number): Point[] {
 
 let folder = ''
 const at = (...parts: string[]) => join(folder, ...parts)
-
-/** Runs the command line where no libtorch can be found. */
-function run(...words: string[]): Promise<{ status: number; out: string; err: string }> {
-  const env = {
-    ...process.env,
-    LIBTORCH: '/nonexistent',
-    PATH: '/nonexistent',
-    XDG_CACHE_HOME: folder,
-  }
-  return new Promise((resolve) => {
-    execFile(process.execPath, [program, ...words], { env }, (error, out, err) => {
-      resolve({ status: error === null ? 0 : Number(error.code), out, err })
-    })
-  })
-}
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'evaluate-'))
@@ -211,7 +194,7 @@ describe('landmark-diffusion evaluate', () => {
     expect(await evaluate('p.json', '--tables', 'charm')).toMatchObject({
       status: 2,
       err: expect.stringMatching(
-        /There is no table 'charm': choose from summary, landmarks, truths/,
+        /There is no table 'charm': choose from summary, landmarks, published, seeds, truths/,
       ),
     })
   })

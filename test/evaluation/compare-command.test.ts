@@ -1,31 +1,13 @@
-import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { type Point, writePredictions } from 'landmark-diffusion/evaluation'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { runWithoutLibtorch as run } from '../cli/without-libtorch.js'
 import { predictionsOf } from './fixtures.js'
-
-const program = fileURLToPath(new URL('../../dist/cli/index.js', import.meta.url))
 
 let folder = ''
 const at = (...parts: string[]) => join(folder, ...parts)
-
-/** Runs the command line where no libtorch can be found. */
-function run(...words: string[]): Promise<{ status: number; out: string; err: string }> {
-  const env = {
-    ...process.env,
-    LIBTORCH: '/nonexistent',
-    PATH: '/nonexistent',
-    XDG_CACHE_HOME: folder,
-  }
-  return new Promise((resolve) => {
-    execFile(process.execPath, [program, ...words], { env }, (error, out, err) => {
-      resolve({ status: error === null ? 0 : Number(error.code), out, err })
-    })
-  })
-}
 
 const compare = (...words: string[]) => run('compare', ...words, '--annotations', at('truth.csv'))
 

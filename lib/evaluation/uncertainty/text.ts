@@ -1,5 +1,6 @@
 /** The uncertainty of predictions as aligned columns for a terminal. */
 
+import { annotatorSpread } from '../published.js'
 import { align, fixed } from '../text.js'
 import type { CoverageCurve } from './coverage.js'
 import type { Reliability } from './reliability.js'
@@ -30,6 +31,16 @@ function reliabilityText(name: string, reliability: Reliability | null): string[
   if (!reliability) return []
   const { ece, pixelSize } = reliability
   return [`${name}: ECE ${fixed(ece)} % at a heatmap pixel of ${fixed(pixelSize, 3)} mm.`]
+}
+
+/** The axes that people's marks have, where these landmarks are among the evaluated ones. */
+function annotatorLine(landmarks: UncertaintyResult['perLandmark']): string[] {
+  const known = Object.entries(annotatorSpread)
+  const all = known.every(([name]) => landmarks.some((row) => row.name === name))
+  const axes = known.map(([name, pair]) => `${name} ${pair.map((sd) => fixed(sd)).join(' x ')}`)
+  return all
+    ? [`Major x minor SD of eleven annotators (Thaler et al. 2021): ${axes.join(', ')}.`]
+    : []
 }
 
 /** Sections of the result that exist, with a title each. */
@@ -110,5 +121,6 @@ export function formatUncertainty(result: UncertaintyResult): string {
   ])
   const head = ['landmark', 'error', 'ERE', 'Spearman', 'major SD', 'minor SD', 'in 95 %', 'NLL']
   lines.push('', ...align([[...head, ...(temperature ? ['T'] : [])], ...landmarks]))
+  lines.push(...annotatorLine(result.perLandmark))
   return lines.join('\n')
 }
