@@ -15,6 +15,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const data = join('data', 'quickstart')
 const run = join('runs', 'quickstart')
 const predictions = join(run, 'test1', 'predictions.json')
+const heatmaps = join(run, 'test1', 'heatmaps')
 const result = join(run, 'test1', 'result.json')
 const report = join(run, 'test1', 'report.html')
 
@@ -42,8 +43,10 @@ const steps = [
       run,
       '--out',
       predictions,
+      '--chains',
+      '3',
       '--heatmaps',
-      join(run, 'test1', 'heatmaps'),
+      heatmaps,
     ],
     makes: predictions,
   },
@@ -74,6 +77,8 @@ const steps = [
       data,
       '--split',
       'test1',
+      '--heatmaps',
+      heatmaps,
       '--out',
       report,
     ],

@@ -39,6 +39,7 @@ interface Options {
   pixelSize?: number
   split: 'train' | 'test1' | 'test2' | 'all'
   heatmaps?: string
+  film: number
   overlay?: string
   json?: boolean
 }
@@ -85,8 +86,9 @@ export function predictCommand(): Command {
     )
     .option(
       '--heatmaps <dir>',
-      'write heatmaps, as PNG and as numbers that `evaluate --heatmaps` reads, and the film strip of a chain',
+      'write heatmaps, as PNG and as numbers that `evaluate --heatmaps` and `report --heatmaps` read, and the film strip of a chain',
     )
+    .option('--film <n>', 'steps of the first chain to keep with --heatmaps', wholeNumber, 8)
     .option('--overlay <dir>', 'write the images with the points on them')
     .option('--json', 'print the predictions as JSON, also with --out')
     .action(runPrediction)
@@ -114,7 +116,7 @@ async function runPrediction(inputs: string[], options: Options): Promise<void> 
   for (let first = 0; first < images.length && !aborted; first += options.batch) {
     const batch = images.slice(first, first + options.batch)
     try {
-      const onShare = (share: number) => progress.update(first + share * batch.length)
+      const onShare = (share: number) => progress.update(Math.floor(first + share * batch.length))
       entries.push(
         ...(await predictBatch(detector, batch, { ...options, signal, failures, onShare })),
       )
@@ -202,7 +204,7 @@ async function predictBatch(
   )
   const readable = decoded.filter((entry) => entry !== null)
   const { FilmRecorder, writeHeatmaps, writeOverlay } = await import('../inference/pictures.js')
-  const film = options.heatmaps === undefined ? null : new FilmRecorder()
+  const film = options.heatmaps === undefined ? null : new FilmRecorder(options.film)
   const detections = await detector.detectBatch(
     readable.map(({ grey }) => grey),
     {

@@ -1,7 +1,7 @@
 /** `landmark-diffusion report`: one self-contained HTML file with figures, plots and pictures. Loads no model and no libtorch. */
 
 import type { Command } from 'commander'
-import { defineCommand, Progress, positiveInteger, say } from './command.js'
+import { defineCommand, Progress, positiveInteger, say, wholeNumber } from './command.js'
 import {
   addScoringOptions,
   type Comparison,
@@ -14,12 +14,15 @@ interface ReportCommandOptions extends ScoringOptions {
   images?: string
   out: string
   worst: number
+  originals: number
   title?: string
 }
 
 async function run(options: ReportCommandOptions): Promise<void> {
-  const { annotations, images, out, worst, title } = options
-  const { buildReport, ImageFolder, replaceFile } = await import('../evaluation/index.js')
+  const { annotations, images, out, worst, originals, title } = options
+  const { buildReport, heatmapFolder, ImageFolder, replaceFile } = await import(
+    '../evaluation/index.js'
+  )
   const { readAnyPredictions } = await import('./predictions.js')
   const comparison: Partial<Comparison> & Pick<Comparison, 'predictions'> =
     annotations === undefined
@@ -45,8 +48,10 @@ async function run(options: ReportCommandOptions): Promise<void> {
       (comparison.landmarkSet ?? cephalometric19).landmarks.map(({ name, label }) => [name, label]),
     ),
     images: folder,
+    heatmaps: options.heatmaps === undefined ? null : heatmapFolder(options.heatmaps),
     decode: (path) => decodeImage(path),
     worst,
+    originals,
     ...(title !== undefined && { title }),
     onProgress: (done) => progress.update(done),
   })
@@ -62,9 +67,10 @@ export function reportCommand(): Command {
     defineCommand({
       name: 'report',
       summary:
-        'Writes one self-contained HTML file: figures, error distribution, and the images with predicted and true points, worst first.',
+        'Writes one self-contained HTML file: figures, calibration, clinical agreement, and the images with predicted and true points, worst first.',
       examples: [
         'landmark-diffusion report --predictions predictions.json --annotations data/isbi --images data/isbi --split test1 --out report.html',
+        'landmark-diffusion report --predictions out/test1.json --heatmaps out/heatmaps --annotations data/isbi --images data/isbi --out report.html',
       ],
     }),
   )
@@ -74,7 +80,13 @@ export function reportCommand(): Command {
     )
     .option('--images <dir>', 'the folder of the predicted images, searched with all below it')
     .requiredOption('--out <file>', 'HTML file to write')
-    .option('--worst <count>', 'how many images to show', positiveInteger, 24)
+    .option('--worst <count>', 'how many images to show, the worst', positiveInteger, 150)
+    .option(
+      '--originals <count>',
+      'how many of these to embed with all pixels of the original; the others are reduced',
+      wholeNumber,
+      24,
+    )
     .option('--title <text>', 'title of the report')
     .action(run)
 }

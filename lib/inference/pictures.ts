@@ -19,7 +19,7 @@ export interface FilmFrame {
   heat: Float32Array
 }
 
-/** Keeps evenly spaced estimates of the first chain of a batch; its `onStep` goes to the detector. */
+/** Keeps `count` evenly spaced estimates of the first chain of a batch; its `onStep` goes to the detector. */
 export class FilmRecorder {
   readonly frames: FilmFrame[] = []
   readonly #count: number
@@ -41,6 +41,7 @@ export class FilmRecorder {
   /** The first, the last, and evenly spaced ones between. */
   #isDue(step: number, steps: number): boolean {
     const count = Math.min(this.#count, steps)
+    if (count === 0) return false
     if (count === 1) return step === steps
     const slot = (s: number) => Math.floor(((s - 1) * (count - 1)) / (steps - 1))
     return step === 1 || slot(step) > slot(step - 1)
@@ -83,13 +84,15 @@ function escapeXml(text: string): string {
 export interface HeatmapFiles {
   /** All landmarks over the image. */
   all: string
+  /** The steps of the chain in their order. */
   filmstrip: { t: number; file: string }[]
 }
 
 /**
  * Writes into `folder`: `N-NAME.png`, one landmark's heatmap each, its hottest pixel white;
- * `all.png`, all of them over the image; a frame `film-T.png` for each estimate of the chain; and
- * `heatmaps.safetensors`, the probabilities themselves.
+ * `all.png`, all of them over the image; `film-T.png`, the heat of all landmarks, for each estimate
+ * of the chain, and `film.png`, these side by side over the image; and `heatmaps.safetensors`, the
+ * probabilities themselves.
  */
 export async function writeHeatmaps(
   folder: string,
@@ -113,20 +116,21 @@ export async function writeHeatmaps(
     const map = toUnit(data.subarray(n * pixels, (n + 1) * pixels))
     for (let i = 0; i < pixels; i++) hottest[i] = Math.max(hottest[i] ?? 0, map[i] ?? 0)
     const file = `${String(n + 1).padStart(2, '0')}-${name.replaceAll("'", '-soft')}.png`
-    await greyImage(
-      Uint8Array.from(map, (value) => Math.round(255 * value)),
-      size,
-    )
-      .png()
-      .toFile(join(folder, file))
+    await heatImage(map, size).png().toFile(join(folder, file))
   }
   await heatOverImage(canvas, hottest, size).png().toFile(join(folder, 'all.png'))
   const filmstrip: HeatmapFiles['filmstrip'] = []
+  const strip: Buffer[] = []
   for (const { t, heat } of frames) {
     const file = `film-${String(t).padStart(4, '0')}.png`
     const own = heat.subarray(place * pixels, (place + 1) * pixels)
-    await heatOverImage(canvas, own, size).png().toFile(join(folder, file))
+    await heatImage(own, size).png().toFile(join(folder, file))
     filmstrip.push({ t, file })
+    strip.push(await heatOverImage(canvas, own, size).png().toBuffer())
+  }
+  if (strip.length > 0) {
+    const sideBySide = { across: strip.length, shim: Math.ceil(width / 60) }
+    await sharp(strip, { join: sideBySide }).png().toFile(join(folder, 'film.png'))
   }
   return { all: 'all.png', filmstrip }
 }
@@ -135,6 +139,14 @@ export async function writeHeatmaps(
 function toUnit(map: Float32Array): Float32Array {
   const maximum = map.reduce((a, b) => Math.max(a, b), 0)
   return map.map((value) => Math.sqrt(value / (maximum || 1)))
+}
+
+/** Heat 0 ... 1 as grey, white where it is hottest. */
+function heatImage(heat: Float32Array, size: Size): Sharp {
+  return greyImage(
+    Uint8Array.from(heat, (value) => Math.round(255 * value)),
+    size,
+  )
 }
 
 function greyImage(data: Uint8Array, { width, height }: Size): Sharp {

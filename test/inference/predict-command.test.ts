@@ -89,6 +89,8 @@ describe('the command', () => {
       const { width, height } = await sharp(join(folder, file)).metadata()
       expect([width, height]).toEqual([32, 40])
     }
+    const strip = await sharp(join(folder, 'maps/301/film.png')).metadata()
+    expect(strip.width).toBeGreaterThan(4 * 32)
     for (const name of ['p.csv', 'p.coco.json', 'p.slicer/301.mrk.json', 'p.isbi/302.txt'])
       expect(existsSync(join(folder, name)), name).toBe(true)
     const overlay = await sharp(join(folder, 'overlay/301.jpg')).metadata()

@@ -2,23 +2,20 @@
 
 import { basename } from 'node:path'
 import type { Annotations } from '../errors.js'
-import type { Point, PredictedImage, PredictionsFile } from '../predictions.js'
-import type { Case } from './overlay.js'
-import { renderPage, type Scores, worstFirst } from './page.js'
-import {
-  type Decode,
-  embedFilmstrip,
-  embedPicture,
-  type ImageFolder,
-  type StripFrame,
-} from './pictures.js'
+import type { PartResult } from '../parts/part.js'
+import type { PredictionsFile } from '../predictions.js'
+import type { TiledHeatmaps } from '../uncertainty/heatmap-file.js'
+import type { Scores } from './content.js'
+import type { ImageFolder } from './image-folder.js'
+import type { Decode } from './pictures.js'
 
-export type { Scores } from './page.js'
-export { type Decode, type GreyPixels, ImageFolder } from './pictures.js'
+export type { Scores } from './content.js'
+export { ImageFolder } from './image-folder.js'
+export type { Decode, GreyPixels } from './pictures.js'
 
 export interface ReportOptions {
   predictions: PredictionsFile
-  /** Path of the predictions file: film strips lie beside it. */
+  /** Path of the predictions file: film strips and heatmaps lie beside it. */
   predictionsPath: string
   /** Names of the landmarks in the order of the annotations; those of the predictions file by default. */
   landmarks?: readonly string[]
@@ -26,6 +23,8 @@ export interface ReportOptions {
   labels?: ReadonlyMap<string, string>
   /** Absent when there are no annotations: then the report shows the predictions alone. */
   scores?: Scores | null
+  /** What `evaluateParts` found: truths, clinical measures, uncertainty and the rest; without a part its section says so. */
+  parts?: ReadonlyMap<string, PartResult>
   /** The truth that was scored against, and what each doctor drew, by image id. */
   truth?: Annotations | null
   junior?: Annotations | null
@@ -34,101 +33,42 @@ export interface ReportOptions {
   pixelSize?: readonly [number, number] | null
   /** Where the images are; without it the points stand on a blank ground. */
   images?: ImageFolder | null
+  /** Stored heatmaps by image id; by default those that the predictions file names. */
+  heatmaps?: ((id: string) => Promise<TiledHeatmaps>) | null
   decode: Decode
-  /** At most so many images are shown, the worst; 24 by default. */
+  /** At most so many images are shown, the worst; 150 by default. */
   worst?: number
-  /** At most so many film strips are shown; 6 by default. */
+  /** At most so many of them have all pixels of the original; 24 by default. */
+  originals?: number
+  /** At most so many film strips; 12 by default. */
   strips?: number
+  /** At most so many of the largest errors, pixel by pixel; 12 by default. */
+  zooms?: number
   title?: string
   created?: Date
   /** Called after each image that was embedded. */
   onProgress?: (done: number, total: number) => void
 }
 
-/** The images to show, worst first; in the order of the file where there are no scores. */
-function choose(
-  predictions: PredictionsFile,
-  scores: Scores | null,
-  worst: number,
-): PredictedImage[] {
-  if (scores === null) return predictions.images.slice(0, worst)
-  const byId = new Map(predictions.images.map((image) => [image.id, image]))
-  return [...scores.result.perImage]
-    .sort(worstFirst)
-    .slice(0, worst)
-    .map(({ id }) => byId.get(id))
-    .filter((image) => image !== undefined)
-}
-
-/** Hundredths of a pixel are enough to draw with. */
-function round(coordinate: number): number {
-  return Number(coordinate.toFixed(2))
-}
-
-/** The points of one image in the order of `names`, from a list in the order of `landmarks`. */
-function pick(
-  points: readonly (Point | null)[] | undefined,
-  landmarks: readonly string[],
-  names: readonly string[],
-): (Point | null)[] | null {
-  if (points === undefined) return null
-  return names.map((name) => {
-    const point = points[landmarks.indexOf(name)]
-    return point ? [round(point[0]), round(point[1])] : null
-  })
-}
-
 /** @returns the text of the HTML file. @throws ERR_DATA for an image of another size than the predicted one */
 export async function buildReport(options: ReportOptions): Promise<string> {
-  const {
-    predictions,
-    predictionsPath,
-    landmarks = predictions.landmarks,
-    labels = new Map<string, string>(),
-    scores = null,
-    images = null,
-    decode,
-    worst = 24,
-    strips = 6,
-    title = 'Landmark report',
-    created = new Date(),
-    onProgress,
-  } = options
-  const names = scores?.errors.landmarks ?? predictions.landmarks
-  const chosen = choose(predictions, scores, worst)
-  const cases: Case[] = []
-  // One after the other: a full-size image is decoded at a time, and memory stays that of one.
-  for (const image of chosen) {
-    const row = scores?.errors.ids.indexOf(image.id) ?? -1
-    cases.push({
-      image,
-      picture: await embedPicture(image, images, decode),
-      landmarks: names,
-      predicted: pick(image.points, predictions.landmarks, names) ?? [],
-      truth: pick(options.truth?.get(image.id), landmarks, names),
-      junior: pick(options.junior?.get(image.id), landmarks, names),
-      senior: pick(options.senior?.get(image.id), landmarks, names),
-      errors:
-        scores && row >= 0
-          ? [...scores.errors.values.subarray(row * names.length, (row + 1) * names.length)]
-          : null,
-      scale: image.pixelSize ?? options.pixelSize ?? null,
-    })
-    onProgress?.(cases.length, chosen.length)
-  }
-  const filmstrips: { id: string; frames: StripFrame[] }[] = []
-  const filmed = predictions.images.filter(({ filmstrip }) => (filmstrip?.length ?? 0) > 0)
-  for (const { id, filmstrip = [] } of filmed.slice(0, strips)) {
-    filmstrips.push({ id, frames: await embedFilmstrip(filmstrip, predictionsPath, decode) })
-  }
+  // Drawing needs libraries that nothing else of the evaluation does.
+  const [{ collect }, { partValues }, { renderPage }] = await Promise.all([
+    import('./collect.js'),
+    import('./content.js'),
+    import('./page.js'),
+  ])
+  const { predictions, scores = null, labels = new Map<string, string>() } = options
+  const { model } = predictions
   return renderPage({
-    title,
-    source: basename(predictionsPath),
-    created,
-    scores,
+    title: options.title ?? 'Landmark report',
+    source: basename(options.predictionsPath),
+    model: typeof model === 'object' && model !== null ? (model as Record<string, unknown>) : null,
+    created: options.created ?? new Date(),
     labels,
-    cases,
+    scores,
+    parts: partValues(options.parts ?? new Map()),
     imageCount: scores?.result.images ?? predictions.images.length,
-    filmstrips,
+    ...(await collect(options)),
   })
 }
