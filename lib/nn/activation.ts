@@ -3,6 +3,7 @@ import { LandmarkDiffusionError } from '../errors.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
 import { Module, parameter } from './module.js'
+import { type Optional, optional } from './optional.js'
 
 /** y = max(0, x). */
 export class ReLU extends Module {
@@ -37,8 +38,9 @@ export class LeakyReLU extends Module {
 export class PReLU extends Module {
   readonly weight: Tensor
 
-  constructor(channels = 1, { init = 0.25 } = {}) {
+  constructor(channels = 1, ...rest: Optional<[init: number], { init?: number }>) {
     super()
+    const { init } = optional(this.constructor.name, rest, { init: 0.25 })
     this.weight = parameter(torch.full([channels], init, { dtype: 'float32' }))
   }
 
@@ -110,9 +112,12 @@ export class CELU extends Module {
 export class GELU extends Module {
   readonly approximate: 'none' | 'tanh'
 
-  constructor({ approximate = 'none' }: { approximate?: 'none' | 'tanh' } = {}) {
+  constructor(
+    ...rest: Optional<[approximate: 'none' | 'tanh'], { approximate?: 'none' | 'tanh' }>
+  ) {
     super()
-    this.approximate = approximate
+    const defaults: { approximate: 'none' | 'tanh' } = { approximate: 'none' }
+    this.approximate = optional(this.constructor.name, rest, defaults).approximate
   }
 
   forward(x: Tensor): Tensor {
@@ -209,8 +214,11 @@ export class Softplus extends Module {
   readonly beta: number
   readonly threshold: number
 
-  constructor({ beta = 1, threshold = 20 } = {}) {
+  constructor(
+    ...rest: Optional<[beta: number, threshold: number], { beta?: number; threshold?: number }>
+  ) {
     super()
+    const { beta, threshold } = optional(this.constructor.name, rest, { beta: 1, threshold: 20 })
     this.beta = beta
     this.threshold = threshold
   }
@@ -306,6 +314,13 @@ export class Softmax extends Module {
 
   protected override toStringExtra(): string {
     return `dim=${this.dim}`
+  }
+}
+
+/** y = exp(x) / sum exp(x) over the channels at each position. x: [B, C, H, W] or [C, H, W]. */
+export class Softmax2d extends Module {
+  forward(x: Tensor): Tensor {
+    return torch.softmax(x, -3)
   }
 }
 

@@ -3,6 +3,7 @@ import { LandmarkDiffusionError } from '../errors.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
 import { Module, parameter } from './module.js'
+import { type Optional, optional } from './optional.js'
 
 export interface BatchNormOptions {
   /** Added to the variance; default 1e-5. */
@@ -14,6 +15,11 @@ export interface BatchNormOptions {
   /** Keeps running statistics for eval mode; default true for BatchNorm, false for InstanceNorm. */
   trackRunningStats?: boolean
 }
+
+type BatchNormArguments = Optional<
+  [eps: number, momentum: number, affine: boolean, trackRunningStats: boolean],
+  BatchNormOptions
+>
 
 /** What both norms hold; names and order as in PyTorch's state dicts. */
 abstract class RunningNorm extends Module {
@@ -28,10 +34,15 @@ abstract class RunningNorm extends Module {
   constructor(
     readonly channels: number,
     readonly ranks: readonly number[],
-    options: Required<BatchNormOptions>,
+    rest: BatchNormArguments,
+    defaults: Required<BatchNormOptions>,
   ) {
     super()
-    const { eps, momentum, affine, trackRunningStats } = options
+    const { eps, momentum, affine, trackRunningStats } = optional(
+      this.constructor.name,
+      rest,
+      defaults,
+    )
     this.eps = eps
     this.momentum = momentum
     this.weight = affine ? parameter(torch.ones([channels])) : null
@@ -70,9 +81,9 @@ abstract class RunningNorm extends Module {
  * positions while training, the running ones in eval mode.
  */
 abstract class BatchNorm extends RunningNorm {
-  constructor(channels: number, ranks: readonly number[], options: BatchNormOptions) {
+  constructor(channels: number, ranks: readonly number[], rest: BatchNormArguments) {
     const defaults = { eps: 1e-5, momentum: 0.1, affine: true, trackRunningStats: true }
-    super(channels, ranks, { ...defaults, ...options })
+    super(channels, ranks, rest, defaults)
   }
 
   protected normalize(x: Tensor): Tensor {
@@ -85,30 +96,30 @@ abstract class BatchNorm extends RunningNorm {
 
 /** x: [B, C] or [B, C, L]. */
 export class BatchNorm1d extends BatchNorm {
-  constructor(channels: number, options: BatchNormOptions = {}) {
-    super(channels, [2, 3], options)
+  constructor(channels: number, ...rest: BatchNormArguments) {
+    super(channels, [2, 3], rest)
   }
 }
 
 /** x: [B, C, H, W]. */
 export class BatchNorm2d extends BatchNorm {
-  constructor(channels: number, options: BatchNormOptions = {}) {
-    super(channels, [4], options)
+  constructor(channels: number, ...rest: BatchNormArguments) {
+    super(channels, [4], rest)
   }
 }
 
 /** x: [B, C, D, H, W]. */
 export class BatchNorm3d extends BatchNorm {
-  constructor(channels: number, options: BatchNormOptions = {}) {
-    super(channels, [5], options)
+  constructor(channels: number, ...rest: BatchNormArguments) {
+    super(channels, [5], rest)
   }
 }
 
 /** As BatchNorm, the statistics over the positions of one sample; running statistics only on request. */
 abstract class InstanceNorm extends RunningNorm {
-  constructor(channels: number, ranks: readonly number[], options: BatchNormOptions) {
+  constructor(channels: number, ranks: readonly number[], rest: BatchNormArguments) {
     const defaults = { eps: 1e-5, momentum: 0.1, affine: false, trackRunningStats: false }
-    super(channels, ranks, { ...defaults, ...options })
+    super(channels, ranks, rest, defaults)
   }
 
   protected normalize(x: Tensor): Tensor {
@@ -120,21 +131,21 @@ abstract class InstanceNorm extends RunningNorm {
 
 /** x: [B, C, L]. */
 export class InstanceNorm1d extends InstanceNorm {
-  constructor(channels: number, options: BatchNormOptions = {}) {
-    super(channels, [3], options)
+  constructor(channels: number, ...rest: BatchNormArguments) {
+    super(channels, [3], rest)
   }
 }
 
 /** x: [B, C, H, W]. */
 export class InstanceNorm2d extends InstanceNorm {
-  constructor(channels: number, options: BatchNormOptions = {}) {
-    super(channels, [4], options)
+  constructor(channels: number, ...rest: BatchNormArguments) {
+    super(channels, [4], rest)
   }
 }
 
 /** x: [B, C, D, H, W]. */
 export class InstanceNorm3d extends InstanceNorm {
-  constructor(channels: number, options: BatchNormOptions = {}) {
-    super(channels, [5], options)
+  constructor(channels: number, ...rest: BatchNormArguments) {
+    super(channels, [5], rest)
   }
 }

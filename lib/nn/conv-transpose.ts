@@ -3,6 +3,7 @@ import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
 import { convParameters, describeConv } from './conv.js'
 import { Module } from './module.js'
+import { type Optional, optional } from './optional.js'
 import { type Size, sizes } from './size.js'
 
 export interface ConvTransposeOptions {
@@ -20,6 +21,11 @@ export interface ConvTransposeOptions {
   bias?: boolean
 }
 
+type ConvTransposeArguments = Optional<
+  [stride: Size, padding: Size, outputPadding: Size, groups: number, bias: boolean, dilation: Size],
+  ConvTransposeOptions
+>
+
 const transposes = [torch.convTranspose1d, torch.convTranspose2d, torch.convTranspose3d] as const
 
 abstract class ConvTranspose extends Module {
@@ -36,14 +42,22 @@ abstract class ConvTranspose extends Module {
     inputs: number,
     outputs: number,
     kernel: Size,
-    options: ConvTransposeOptions,
+    rest: ConvTransposeArguments,
   ) {
     super()
-    const { groups = 1, bias = true } = options
-    this.stride = sizes(options.stride ?? 1, rank, { what: 'stride', least: 1 })
-    this.padding = sizes(options.padding ?? 0, rank, { what: 'padding' })
-    this.outputPadding = sizes(options.outputPadding ?? 0, rank, { what: 'outputPadding' })
-    this.dilation = sizes(options.dilation ?? 1, rank, { what: 'dilation', least: 1 })
+    const options = optional<Required<ConvTransposeOptions>>(this.constructor.name, rest, {
+      stride: 1,
+      padding: 0,
+      outputPadding: 0,
+      groups: 1,
+      bias: true,
+      dilation: 1,
+    })
+    const { groups, bias } = options
+    this.stride = sizes(options.stride, rank, { what: 'stride', least: 1 })
+    this.padding = sizes(options.padding, rank, { what: 'padding' })
+    this.outputPadding = sizes(options.outputPadding, rank, { what: 'outputPadding' })
+    this.dilation = sizes(options.dilation, rank, { what: 'dilation', least: 1 })
     this.groups = groups
     const window = sizes(kernel, rank, { what: 'kernel', least: 1 })
     const shape = [inputs, outputs / groups, ...window]
@@ -68,21 +82,21 @@ abstract class ConvTranspose extends Module {
 
 /** x: [B, in, L] -> [B, out, L'], L' = (L - 1) stride - 2 padding + dilation (kernel - 1) + outputPadding + 1. */
 export class ConvTranspose1d extends ConvTranspose {
-  constructor(inputs: number, outputs: number, kernel: Size, options: ConvTransposeOptions = {}) {
-    super(1, inputs, outputs, kernel, options)
+  constructor(inputs: number, outputs: number, kernel: Size, ...rest: ConvTransposeArguments) {
+    super(1, inputs, outputs, kernel, rest)
   }
 }
 
 /** x: [B, in, H, W] -> [B, out, H', W'], sizes as in ConvTranspose1d. */
 export class ConvTranspose2d extends ConvTranspose {
-  constructor(inputs: number, outputs: number, kernel: Size, options: ConvTransposeOptions = {}) {
-    super(2, inputs, outputs, kernel, options)
+  constructor(inputs: number, outputs: number, kernel: Size, ...rest: ConvTransposeArguments) {
+    super(2, inputs, outputs, kernel, rest)
   }
 }
 
 /** x: [B, in, D, H, W] -> [B, out, D', H', W'], sizes as in ConvTranspose1d. */
 export class ConvTranspose3d extends ConvTranspose {
-  constructor(inputs: number, outputs: number, kernel: Size, options: ConvTransposeOptions = {}) {
-    super(3, inputs, outputs, kernel, options)
+  constructor(inputs: number, outputs: number, kernel: Size, ...rest: ConvTransposeArguments) {
+    super(3, inputs, outputs, kernel, rest)
   }
 }

@@ -5,6 +5,7 @@ import * as torch from '../torch/index.js'
 import * as functional from './functional/index.js'
 import * as init from './init.js'
 import { Module, parameter } from './module.js'
+import { type Optional, optional } from './optional.js'
 import { type Size, sizes } from './size.js'
 
 export interface ConvOptions {
@@ -21,6 +22,18 @@ export interface ConvOptions {
   /** What the added elements hold; default 'zeros'. */
   paddingMode?: 'zeros' | functional.PadMode
 }
+
+type ConvArguments = Optional<
+  [
+    stride: Size,
+    padding: Size | 'same' | 'valid',
+    dilation: Size,
+    groups: number,
+    bias: boolean,
+    paddingMode: 'zeros' | functional.PadMode,
+  ],
+  ConvOptions
+>
 
 type Convolve = (
   x: Tensor,
@@ -44,11 +57,19 @@ abstract class Conv extends Module {
   readonly groups: number
   readonly paddingMode: NonNullable<ConvOptions['paddingMode']>
 
-  constructor(rank: number, inputs: number, outputs: number, kernel: Size, options: ConvOptions) {
+  constructor(rank: number, inputs: number, outputs: number, kernel: Size, rest: ConvArguments) {
     super()
-    const { padding = 0, groups = 1, bias = true, paddingMode = 'zeros' } = options
-    this.stride = sizes(options.stride ?? 1, rank, { what: 'stride', least: 1 })
-    this.dilation = sizes(options.dilation ?? 1, rank, { what: 'dilation', least: 1 })
+    const options = optional<Required<ConvOptions>>(this.constructor.name, rest, {
+      stride: 1,
+      padding: 0,
+      dilation: 1,
+      groups: 1,
+      bias: true,
+      paddingMode: 'zeros',
+    })
+    const { padding, groups, bias, paddingMode } = options
+    this.stride = sizes(options.stride, rank, { what: 'stride', least: 1 })
+    this.dilation = sizes(options.dilation, rank, { what: 'dilation', least: 1 })
     this.padding = typeof padding === 'string' ? padding : sizes(padding, rank, { what: 'padding' })
     this.groups = groups
     this.paddingMode = paddingMode
@@ -92,22 +113,22 @@ abstract class Conv extends Module {
 
 /** x: [B, in, L] -> [B, out, L'], L' = floor((L + 2 padding - dilation (kernel - 1) - 1) / stride + 1). */
 export class Conv1d extends Conv {
-  constructor(inputs: number, outputs: number, kernel: Size, options: ConvOptions = {}) {
-    super(1, inputs, outputs, kernel, options)
+  constructor(inputs: number, outputs: number, kernel: Size, ...rest: ConvArguments) {
+    super(1, inputs, outputs, kernel, rest)
   }
 }
 
 /** x: [B, in, H, W] -> [B, out, H', W'], sizes as in Conv1d. */
 export class Conv2d extends Conv {
-  constructor(inputs: number, outputs: number, kernel: Size, options: ConvOptions = {}) {
-    super(2, inputs, outputs, kernel, options)
+  constructor(inputs: number, outputs: number, kernel: Size, ...rest: ConvArguments) {
+    super(2, inputs, outputs, kernel, rest)
   }
 }
 
 /** x: [B, in, D, H, W] -> [B, out, D', H', W'], sizes as in Conv1d. */
 export class Conv3d extends Conv {
-  constructor(inputs: number, outputs: number, kernel: Size, options: ConvOptions = {}) {
-    super(3, inputs, outputs, kernel, options)
+  constructor(inputs: number, outputs: number, kernel: Size, ...rest: ConvArguments) {
+    super(3, inputs, outputs, kernel, rest)
   }
 }
 

@@ -50,6 +50,13 @@ export class Dropout2d extends ChannelDropout {}
 /** Drops channels of [B, C, D, H, W]. */
 export class Dropout3d extends ChannelDropout {}
 
+/** As AlphaDropout, of whole channels. x: [B, C, ...]. */
+export class FeatureAlphaDropout extends DropoutLayer {
+  protected drop(x: Tensor): Tensor {
+    return torch.featureAlphaDropout(x, this.p, true)
+  }
+}
+
 /** Sets elements to SELU's floor instead of zero, and keeps mean and variance (Klambauer et al. 2017). */
 export class AlphaDropout extends DropoutLayer {
   protected drop(x: Tensor): Tensor {

@@ -1,14 +1,19 @@
 /** Embedding and EmbeddingBag: rows of a learned table by their numbers, as in `torch.nn`. */
-import { LandmarkDiffusionError } from '../errors.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
+import { paddingRow } from './functional/embedding.js'
+import {
+  type BagMode,
+  type EmbeddingSettings,
+  embedding,
+  embeddingBag,
+} from './functional/index.js'
 import * as init from './init.js'
 import { Module, parameter } from './module.js'
+import { type Optional, optional } from './optional.js'
 
-export interface EmbeddingOptions {
-  /** This row starts at zero and gets no gradient; negative counts from the end. */
-  paddingIdx?: number | null
-}
+/** `paddingIdx`: this row starts at zero besides. */
+export type EmbeddingOptions = EmbeddingSettings
 
 /** Rows from the standard normal distribution, the padding row zero. */
 function table(count: number, width: number, paddingIdx: number | null): Tensor {
@@ -19,44 +24,55 @@ function table(count: number, width: number, paddingIdx: number | null): Tensor 
   return parameter(weight)
 }
 
-function paddingRow(count: number, paddingIdx: number | null = null): number | null {
-  if (paddingIdx === null) return null
-  const row = paddingIdx < 0 ? paddingIdx + count : paddingIdx
-  if (!Number.isInteger(row) || row < 0 || row >= count) {
-    throw new LandmarkDiffusionError(
-      'ERR_SCHEMA',
-      `paddingIdx ${paddingIdx} is no row of a table of ${count}.`,
-    )
-  }
-  return row
+const defaults: Required<EmbeddingOptions> = {
+  paddingIdx: null,
+  maxNorm: null,
+  normType: 2,
+  scaleGradByFreq: false,
 }
 
 /** y[...] = weight[x[...]]. x: int64 or int32 [...] -> [..., width]. */
 export class Embedding extends Module {
   readonly weight: Tensor
-  readonly paddingIdx: number | null
+  readonly options: Required<EmbeddingOptions>
 
-  constructor(count: number, width: number, options: EmbeddingOptions = {}) {
+  constructor(
+    count: number,
+    width: number,
+    ...rest: Optional<[paddingIdx: number | null, maxNorm: number | null], EmbeddingOptions>
+  ) {
     super()
-    this.paddingIdx = paddingRow(count, options.paddingIdx)
-    this.weight = table(count, width, this.paddingIdx)
+    const options = optional(this.constructor.name, rest, defaults)
+    const paddingIdx = paddingRow(count, options.paddingIdx)
+    this.options = { ...options, paddingIdx }
+    this.weight = table(count, width, paddingIdx)
+  }
+
+  /** A table of these rows, [count, width], which the module takes over; frozen (the default) it is not trained. */
+  static fromPretrained(
+    rows: Tensor,
+    { freeze = true, ...options }: EmbeddingOptions & { freeze?: boolean } = {},
+  ): Embedding {
+    const [count = 0, width = 0] = rows.shape
+    const module = new Embedding(count, width, options)
+    module.loadStateDict({ weight: rows }, { assign: true })
+    module.requiresGrad_(!freeze)
+    return module
   }
 
   forward(x: Tensor): Tensor {
-    return torch.embedding(this.weight, x, this.paddingIdx ?? -1)
+    return embedding(x, this.weight, this.options)
   }
 
   protected override toStringExtra(): string {
-    const padding = this.paddingIdx === null ? '' : `, paddingIdx=${this.paddingIdx}`
-    return `${this.weight.shape.join(', ')}${padding}`
+    const { paddingIdx } = this.options
+    return `${this.weight.shape.join(', ')}${paddingIdx === null ? '' : `, paddingIdx=${paddingIdx}`}`
   }
 }
 
-const bagModes = { sum: 0, mean: 1, max: 2 } as const
-
 export interface EmbeddingBagOptions extends EmbeddingOptions {
   /** How the rows of a bag become one; default 'mean'. */
-  mode?: keyof typeof bagModes
+  mode?: BagMode
   /** The offsets have one more entry: the end of the last bag; default false. */
   includeLastOffset?: boolean
 }
@@ -64,16 +80,18 @@ export interface EmbeddingBagOptions extends EmbeddingOptions {
 /** The rows of each bag reduced to one, without making them all. */
 export class EmbeddingBag extends Module {
   readonly weight: Tensor
-  readonly paddingIdx: number | null
-  readonly mode: keyof typeof bagModes
-  readonly includeLastOffset: boolean
+  readonly options: Required<EmbeddingBagOptions>
 
   constructor(count: number, width: number, options: EmbeddingBagOptions = {}) {
     super()
-    this.paddingIdx = paddingRow(count, options.paddingIdx)
-    this.mode = options.mode ?? 'mean'
-    this.includeLastOffset = options.includeLastOffset ?? false
-    this.weight = table(count, width, this.paddingIdx)
+    const found = optional<Required<EmbeddingBagOptions>>(this.constructor.name, [options], {
+      ...defaults,
+      mode: 'mean',
+      includeLastOffset: false,
+    })
+    const paddingIdx = paddingRow(count, found.paddingIdx)
+    this.options = { ...found, paddingIdx }
+    this.weight = table(count, width, paddingIdx)
   }
 
   /**
@@ -85,31 +103,10 @@ export class EmbeddingBag extends Module {
     offsets: Tensor | null = null,
     perSampleWeights: Tensor | null = null,
   ): Tensor {
-    if ((x.ndim === 1) === (offsets === null)) {
-      throw new LandmarkDiffusionError(
-        'ERR_SCHEMA',
-        'EmbeddingBag wants bags of equal length as [bags, length], or all rows as [n] with offsets.',
-      )
-    }
-    return torch.scope(() => {
-      const starts =
-        offsets ?? torch.arange(0, x.numel, x.shape[1] || 1, { dtype: x.dtype, device: x.device })
-      const [bags] = torch.call('aten::embedding_bag.padding_idx', [
-        this.weight,
-        x.reshape([-1]),
-        starts,
-        false,
-        bagModes[this.mode],
-        false,
-        perSampleWeights?.reshape([-1]) ?? null,
-        this.includeLastOffset,
-        this.paddingIdx,
-      ]) as [Tensor, Tensor, Tensor, Tensor]
-      return bags
-    })
+    return embeddingBag(x, this.weight, offsets, { ...this.options, perSampleWeights })
   }
 
   protected override toStringExtra(): string {
-    return `${this.weight.shape.join(', ')}, mode=${this.mode}`
+    return `${this.weight.shape.join(', ')}, mode=${this.options.mode}`
   }
 }

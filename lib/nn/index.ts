@@ -14,7 +14,7 @@ export {
   InstanceNorm2d,
   InstanceNorm3d,
 } from './batch-norm.js'
-export { ModuleDict, ModuleList, Sequential } from './containers.js'
+export { ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential } from './containers.js'
 export { Conv1d, Conv2d, Conv3d, type ConvOptions } from './conv.js'
 export {
   ConvTranspose1d,
@@ -22,18 +22,34 @@ export {
   ConvTranspose3d,
   type ConvTransposeOptions,
 } from './conv-transpose.js'
-export { AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d } from './dropout.js'
+export { CosineSimilarity, PairwiseDistance } from './distance.js'
+export {
+  AlphaDropout,
+  Dropout,
+  Dropout1d,
+  Dropout2d,
+  Dropout3d,
+  FeatureAlphaDropout,
+} from './dropout.js'
 export {
   Embedding,
   EmbeddingBag,
   type EmbeddingBagOptions,
   type EmbeddingOptions,
 } from './embedding.js'
+export type { ForwardHook, ForwardHookHandle, ForwardPreHook } from './forward-hooks.js'
 export * as functional from './functional/index.js'
 export * as init from './init.js'
 export { Bilinear, Identity, Linear } from './linear.js'
 export * from './loss.js'
-export { type Layer, type LoadReport, Module, parameter, type StateDict } from './module.js'
+export {
+  type Layer,
+  type LoadReport,
+  Module,
+  type ModuleTarget,
+  parameter,
+  type StateDict,
+} from './module.js'
 export {
   GroupNorm,
   LayerNorm,
@@ -51,7 +67,6 @@ export {
   PixelUnshuffle,
   Unflatten,
   Unfold,
-  type WindowOptions,
 } from './shape.js'
 export {
   type DecoderMasks,
@@ -62,4 +77,6 @@ export {
   TransformerEncoderLayer,
   type TransformerLayerOptions,
 } from './transformer.js'
-export { Upsample } from './upsample.js'
+export * from './unpooling.js'
+export * from './upsample.js'
+export * as utils from './utils.js'

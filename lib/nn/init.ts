@@ -7,6 +7,7 @@
 import { LandmarkDiffusionError } from '../errors.js'
 import type { Generator, Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
+import { type Optional, optional } from './optional.js'
 
 export interface InitOptions {
   /** Source of random numbers; the default generator when absent. */
@@ -29,25 +30,43 @@ export interface TruncNormalOptions extends InitOptions {
   /** Of the normal distribution before it is cut; default 1. */
   std?: number
   /** Least value; default -2. */
-  low?: number
+  a?: number
   /** Largest value; default 2. */
-  high?: number
+  b?: number
 }
 
 /**
- * Normal, cut to [low, high]: values outside are drawn again until there are none, from the normal
- * distribution where [low, high] holds more than 0.3 of it, else from the uniform one with rejection.
+ * Normal, cut to [a, b]: values outside are drawn again until there are none, from the normal
+ * distribution where [a, b] holds more than 0.3 of it, else from the uniform one with rejection.
  * How often depends on the values, so this one is a promise.
  */
 export async function truncNormal_(
   tensor: Tensor,
-  { mean = 0, std = 1, low = -2, high = 2, ...options }: TruncNormalOptions = {},
+  ...rest: Optional<[mean: number, std: number, a: number, b: number], TruncNormalOptions>
 ): Promise<Tensor> {
-  if (!(low < high))
+  const {
+    mean,
+    std,
+    a: low,
+    b: high,
+    ...options
+  } = optional<Required<Omit<TruncNormalOptions, 'generator'>> & InitOptions>(
+    'truncNormal_',
+    rest,
+    {
+      mean: 0,
+      std: 1,
+      a: -2,
+      b: 2,
+      ...generatorOnly,
+    },
+  )
+  if (!(low < high)) {
     throw new LandmarkDiffusionError(
       'ERR_SCHEMA',
-      `truncNormal_ needs low < high, not ${low} and ${high}.`,
+      `truncNormal_ needs a < b, not ${low} and ${high}.`,
     )
+  }
   await torch.noGrad(() =>
     torch.scopeAsync(async () => {
       const bounds = [low, high].map((bound) => (bound - mean) / std / Math.SQRT2)
@@ -117,7 +136,11 @@ export function eye_(tensor: Tensor): Tensor {
 }
 
 /** A convolution weight that hands on as many input channels as it can, in each of `groups` groups. */
-export function dirac_(tensor: Tensor, { groups = 1 } = {}): Tensor {
+export function dirac_(
+  tensor: Tensor,
+  ...rest: Optional<[groups: number], { groups?: number }>
+): Tensor {
+  const { groups } = optional('dirac_', rest, { groups: 1 })
   const [outputs = 0, inputs = 0, ...kernel] = tensor.shape
   if (kernel.length < 1 || kernel.length > 3)
     throw new LandmarkDiffusionError('ERR_SCHEMA', 'dirac_ wants a convolution weight.')
@@ -143,8 +166,9 @@ export function dirac_(tensor: Tensor, { groups = 1 } = {}): Tensor {
 /** Orthogonal rows or columns, times `gain` (Saxe et al. 2013); more than two dimensions count as [first, rest]. */
 export function orthogonal_(
   tensor: Tensor,
-  { gain = 1, ...options }: InitOptions & { gain?: number } = {},
+  ...rest: Optional<[gain: number], GainOptions>
 ): Tensor {
+  const { gain, ...options } = withGain('orthogonal_', rest)
   const [rows = 0] = tensor.shape
   if (tensor.ndim < 2)
     throw new LandmarkDiffusionError('ERR_SCHEMA', 'orthogonal_ wants two dimensions or more.')
@@ -160,17 +184,39 @@ export function orthogonal_(
   })
 }
 
+/** Zero but for a normal distribution of `std` in a share of 1 - `sparsity` of the rows of each column (Martens 2010). */
+export function sparse_(
+  tensor: Tensor,
+  sparsity: number,
+  ...rest: Optional<[std: number], InitOptions & { std?: number }>
+): Tensor {
+  const { std, ...options } = optional<{ std: number } & InitOptions>('sparse_', rest, {
+    std: 0.01,
+    ...generatorOnly,
+  })
+  const [rows = 0, columns = 0] = tensor.shape
+  if (tensor.ndim !== 2) throw new LandmarkDiffusionError('ERR_SCHEMA', 'sparse_ wants a matrix.')
+  const zeros = Math.ceil(sparsity * rows)
+  return fill(tensor, () => {
+    normal_(tensor, 0, std, options)
+    for (let column = 0; column < columns; column++) {
+      const chosen = torch.randperm(rows).narrow(0, 0, zeros)
+      tensor.select(1, column).indexFill_(0, chosen, 0)
+    }
+  })
+}
+
 /** Non-linearities by the names of `torch.nn.init.calculate_gain`. */
-export type Nonlinearity = 'linear' | 'sigmoid' | 'tanh' | 'relu' | 'leakyRelu' | 'selu'
+export type Nonlinearity = 'linear' | 'sigmoid' | 'tanh' | 'relu' | 'leaky_relu' | 'selu'
 
 /** What keeps the variance through the non-linearity; `slope` is leaky ReLU's. */
-export function calculateGain(nonlinearity: Nonlinearity, { slope = 0.01 } = {}): number {
+export function calculateGain(nonlinearity: Nonlinearity, slope = 0.01): number {
   const gains: Record<Nonlinearity, number> = {
     linear: 1,
     sigmoid: 1,
     tanh: 5 / 3,
     relu: Math.SQRT2,
-    leakyRelu: Math.sqrt(2 / (1 + slope ** 2)),
+    leaky_relu: Math.sqrt(2 / (1 + slope ** 2)),
     selu: 3 / 4,
   }
   return gains[nonlinearity]
@@ -179,33 +225,49 @@ export function calculateGain(nonlinearity: Nonlinearity, { slope = 0.01 } = {})
 export interface KaimingOptions extends InitOptions {
   /** Slope of leaky ReLU; PyTorch's layers use sqrt(5), which gives +-1 / sqrt(fanIn); default 0. */
   a?: number
-  /** Keeps the variance of the forward ('fanIn', default) or of the backward pass ('fanOut'). */
-  mode?: keyof Fans
-  /** Default 'leakyRelu'. */
+  /** Keeps the variance of the forward ('fan_in', default) or of the backward pass ('fan_out'). */
+  mode?: 'fan_in' | 'fan_out'
+  /** Default 'leaky_relu'. */
   nonlinearity?: Nonlinearity
 }
 
-function kaimingStd(tensor: Tensor, options: KaimingOptions): number {
-  const { a = 0, mode = 'fanIn', nonlinearity = 'leakyRelu' } = options
-  return calculateGain(nonlinearity, { slope: a }) / Math.sqrt(fans(tensor)[mode])
+type KaimingArguments = Optional<
+  [a: number, mode: 'fan_in' | 'fan_out', nonlinearity: Nonlinearity],
+  KaimingOptions
+>
+
+function kaiming(
+  name: string,
+  tensor: Tensor,
+  rest: KaimingArguments,
+): { std: number; options: InitOptions } {
+  const { a, mode, nonlinearity, ...options } = optional<
+    Required<Omit<KaimingOptions, 'generator'>> & InitOptions
+  >(name, rest, { a: 0, mode: 'fan_in', nonlinearity: 'leaky_relu', ...generatorOnly })
+  const { fanIn, fanOut } = fans(tensor)
+  const fan = mode === 'fan_in' ? fanIn : fanOut
+  return { std: calculateGain(nonlinearity, a) / Math.sqrt(fan), options }
 }
 
 /** Uniform in +-sqrt(3) * gain / sqrt(fan) (He et al. 2015). */
-export function kaimingUniform_(tensor: Tensor, options: KaimingOptions = {}): Tensor {
-  const bound = Math.sqrt(3) * kaimingStd(tensor, options)
-  return uniform_(tensor, -bound, bound, generatorOf(options))
+export function kaimingUniform_(tensor: Tensor, ...rest: KaimingArguments): Tensor {
+  const { std, options } = kaiming('kaimingUniform_', tensor, rest)
+  const bound = Math.sqrt(3) * std
+  return uniform_(tensor, -bound, bound, options)
 }
 
 /** Normal with standard deviation gain / sqrt(fan) (He et al. 2015). */
-export function kaimingNormal_(tensor: Tensor, options: KaimingOptions = {}): Tensor {
-  return normal_(tensor, 0, kaimingStd(tensor, options), generatorOf(options))
+export function kaimingNormal_(tensor: Tensor, ...rest: KaimingArguments): Tensor {
+  const { std, options } = kaiming('kaimingNormal_', tensor, rest)
+  return normal_(tensor, 0, std, options)
 }
 
 /** Uniform in +-gain * sqrt(6 / (fanIn + fanOut)) (Glorot and Bengio 2010). */
 export function xavierUniform_(
   tensor: Tensor,
-  { gain = 1, ...options }: InitOptions & { gain?: number } = {},
+  ...rest: Optional<[gain: number], GainOptions>
 ): Tensor {
+  const { gain, ...options } = withGain('xavierUniform_', rest)
   const { fanIn, fanOut } = fans(tensor)
   const bound = Math.sqrt(3) * (gain * Math.sqrt(2 / (fanIn + fanOut)))
   return uniform_(tensor, -bound, bound, options)
@@ -214,8 +276,9 @@ export function xavierUniform_(
 /** Normal with standard deviation gain * sqrt(2 / (fanIn + fanOut)) (Glorot and Bengio 2010). */
 export function xavierNormal_(
   tensor: Tensor,
-  { gain = 1, ...options }: InitOptions & { gain?: number } = {},
+  ...rest: Optional<[gain: number], GainOptions>
 ): Tensor {
+  const { gain, ...options } = withGain('xavierNormal_', rest)
   const { fanIn, fanOut } = fans(tensor)
   return normal_(tensor, 0, gain * Math.sqrt(2 / (fanIn + fanOut)), options)
 }
@@ -240,8 +303,16 @@ export function fans(weight: Tensor): Fans {
   return { fanIn: inputs * window, fanOut: out * window }
 }
 
-function generatorOf({ generator }: InitOptions): InitOptions {
-  return generator ? { generator } : {}
+interface GainOptions extends InitOptions {
+  /** Multiplies what is drawn; default 1. */
+  gain?: number
+}
+
+/** For `optional`: the option is known, and absent by default. */
+const generatorOnly: InitOptions = { generator: undefined as unknown as Generator }
+
+function withGain(name: string, rest: readonly unknown[]): { gain: number } & InitOptions {
+  return optional(name, rest, { gain: 1, ...generatorOnly })
 }
 
 function fill(tensor: Tensor, write: () => unknown): Tensor {

@@ -4,14 +4,20 @@ import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
 import * as init from './init.js'
 import { Module, parameter } from './module.js'
+import { type Optional, optional } from './optional.js'
 
 /** y = x weight^T + bias. x: [..., in] -> [..., out]. Initial values uniform in +-1 / sqrt(in). */
 export class Linear extends Module {
   readonly weight: Tensor
   readonly bias: Tensor | null
 
-  constructor(inputs: number, outputs: number, { bias = true } = {}) {
+  constructor(
+    inputs: number,
+    outputs: number,
+    ...rest: Optional<[bias: boolean], { bias?: boolean }>
+  ) {
     super()
+    const { bias } = optional(this.constructor.name, rest, { bias: true })
     this.weight = parameter(
       init.kaimingUniform_(torch.empty([outputs, inputs]), { a: Math.sqrt(5) }),
     )
@@ -34,8 +40,14 @@ export class Bilinear extends Module {
   readonly weight: Tensor
   readonly bias: Tensor | null
 
-  constructor(inputs1: number, inputs2: number, outputs: number, { bias = true } = {}) {
+  constructor(
+    inputs1: number,
+    inputs2: number,
+    outputs: number,
+    ...rest: Optional<[bias: boolean], { bias?: boolean }>
+  ) {
     super()
+    const { bias } = optional(this.constructor.name, rest, { bias: true })
     const bound = 1 / Math.sqrt(inputs1)
     const drawn = (shape: number[]) => parameter(init.uniform_(torch.empty(shape), -bound, bound))
     this.weight = drawn([outputs, inputs1, inputs2])

@@ -217,6 +217,40 @@ export class MultiMarginLoss extends WeightedLoss<LossOptions & { p?: number; ma
   }
 }
 
+/** As MultiMarginLoss with several classes a row: see `functional.multilabelMarginLoss`. */
+export class MultiLabelMarginLoss extends Loss<LossOptions> {
+  constructor(options: LossOptions = {}) {
+    super(options)
+  }
+
+  forward(input: Tensor, target: Tensor): Tensor {
+    return functional.multilabelMarginLoss(input, target, this.options)
+  }
+}
+
+/** The mean over classes of BCEWithLogitsLoss. input, target: [B, C]. */
+export class MultiLabelSoftMarginLoss extends WeightedLoss<LossOptions> {
+  constructor(options: LossOptions & { weight?: Tensor | null } = {}) {
+    super(options)
+  }
+
+  forward(input: Tensor, target: Tensor): Tensor {
+    const { options, weight } = this
+    return functional.multilabelSoftMarginLoss(input, target, { ...options, weight })
+  }
+}
+
+/** max(0, distance(anchor, positive) - distance(anchor, negative) + margin), by a distance of one's own. */
+export class TripletMarginWithDistanceLoss extends Loss<functional.TripletDistanceOptions> {
+  constructor(options: functional.TripletDistanceOptions = {}) {
+    super(options)
+  }
+
+  forward(anchor: Tensor, positive: Tensor, negative: Tensor): Tensor {
+    return functional.tripletMarginWithDistanceLoss(anchor, positive, negative, this.options)
+  }
+}
+
 /** BCELoss of sigmoid(input), without its overflow; `posWeight` multiplies the positive term. */
 export class BCEWithLogitsLoss extends WeightedLoss<LossOptions> {
   readonly pos_weight: Tensor | null

@@ -2,9 +2,16 @@
  * Module, the base of every layer: parameters are plain Tensor fields, child modules are plain
  * fields, and names are the paths to them, as in `torch.nn.Module`.
  */
+import { closest } from 'fastest-levenshtein'
 import { LandmarkDiffusionError } from '../errors.js'
 import type { DType, Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
+import {
+  type ForwardHook,
+  type ForwardHookHandle,
+  type ForwardPreHook,
+  hooksOf,
+} from './forward-hooks.js'
 
 /** What a state dict holds: parameter and buffer names to tensors. */
 export type StateDict = Record<string, Tensor>
@@ -53,12 +60,59 @@ export abstract class Module {
     }
   }
 
+  *children(): Generator<Module> {
+    for (const [, child] of this.namedChildren()) yield child
+  }
+
   /** This module (with the empty name) and all below it, depth first, with dotted names. */
   *namedModules(prefix = ''): Generator<[string, Module]> {
     yield [prefix, this]
     for (const [name, child] of this.namedChildren()) {
       yield* child.namedModules(prefix ? `${prefix}.${name}` : name)
     }
+  }
+
+  /** This module and all below it; one that stands in two places comes once. */
+  *modules(): Generator<Module> {
+    yield* new Set([...this.namedModules()].map(([, module]) => module))
+  }
+
+  /** The module of a dotted name; the empty name is this one. Throws ERR_SCHEMA with the nearest name. */
+  getSubmodule(name: string): Module {
+    return find('module', name, this.namedModules())
+  }
+
+  /** The parameter of a dotted name. Throws ERR_SCHEMA with the nearest name. */
+  getParameter(name: string): Tensor {
+    return find('parameter', name, this.namedParameters())
+  }
+
+  /** The buffer of a dotted name. Throws ERR_SCHEMA with the nearest name. */
+  getBuffer(name: string): Tensor {
+    return find('buffer', name, this.namedBuffers())
+  }
+
+  /** Calls `fn` with every module of the tree, children before their parents; for initial values, for example. */
+  apply(fn: (module: Module) => void): this {
+    for (const child of this.children()) child.apply(fn)
+    fn(this)
+    return this
+  }
+
+  /**
+   * Calls `hook` before each `forward` of this module, with its arguments. An array that it returns takes their
+   * place. As PyTorch's `register_forward_pre_hook`.
+   */
+  registerForwardPreHook(hook: ForwardPreHook): ForwardHookHandle {
+    return hooksOf(this).addBefore(hook)
+  }
+
+  /**
+   * Calls `hook` after each `forward` of this module, with its arguments and its result. What it returns, if
+   * anything, takes the result's place. As PyTorch's `register_forward_hook`.
+   */
+  registerForwardHook(hook: ForwardHook): ForwardHookHandle {
+    return hooksOf(this).addAfter(hook)
   }
 
   /** Parameters with dotted names; a tensor shared by two modules comes once. */
@@ -143,7 +197,7 @@ export abstract class Module {
       const source = dict[path]
       if (source === undefined || source === tensor) continue
       const taken = buffer ? source : source.requiresGrad_(tensor.requiresGrad)
-      ;(owner as unknown as Record<string, Tensor>)[name] = torch.keep(taken)
+      owner.#write(name, torch.keep(taken))
       tensor.dispose()
     }
   }
@@ -168,18 +222,45 @@ export abstract class Module {
   }
 
   /**
-   * Moves or converts floating-point parameters and buffers. The tensors are new ones: make
-   * optimisers and averages after the move, not before.
+   * Moves parameters and buffers to a device, and converts those of a floating-point dtype:
+   * `to('cuda:0')`, `to('float16')`, `to('cuda:0', 'float16')`, or `to({ device, dtype })`. The tensors are new
+   * ones: make optimisers and averages after the move, not before.
    */
-  to(target: DType | string): this {
+  to(target: DType | string | ModuleTarget, dtype?: DType): this {
+    const { dtype: wanted, ...place } = destination(target, dtype)
     for (const { owner, name, tensor, buffer } of [...this.#tensors()]) {
-      const moved = torch.noGrad(() => tensor.to(target))
+      const converts = wanted !== undefined && (tensor.isFloatingPoint() || tensor.isComplex())
+      const moved = torch.noGrad(() => tensor.to(converts ? { ...place, dtype: wanted } : place))
       if (moved === tensor) continue
-      torch.keep(buffer ? moved : moved.requiresGrad_(tensor.requiresGrad))
-      ;(owner as unknown as Record<string, Tensor>)[name] = moved
+      owner.#write(name, torch.keep(buffer ? moved : moved.requiresGrad_(tensor.requiresGrad)))
       tensor.dispose()
     }
     return this
+  }
+
+  float(): this {
+    return this.to('float32')
+  }
+
+  double(): this {
+    return this.to('float64')
+  }
+
+  half(): this {
+    return this.to('float16')
+  }
+
+  bfloat16(): this {
+    return this.to('bfloat16')
+  }
+
+  cpu(): this {
+    return this.to('cpu')
+  }
+
+  /** To `cuda:0`, or to the device with this number. */
+  cuda(index = 0): this {
+    return this.to(`cuda:${index}`)
   }
 
   /** Frees every parameter and buffer of the tree. */
@@ -211,15 +292,46 @@ export abstract class Module {
     return this.toString()
   }
 
+  /** The object whose fields are this module's own tensors; containers of parameters override it. */
+  protected holder(): object {
+    return this
+  }
+
+  #write(name: string, tensor: Tensor): void {
+    ;(this.holder() as Record<string, Tensor>)[name] = tensor
+  }
+
   *#tensors(): Generator<OwnedTensor> {
     for (const [prefix, owner] of this.namedModules()) {
-      for (const [name, tensor] of Object.entries(owner)) {
+      for (const [name, tensor] of Object.entries(owner.holder())) {
         if (!(tensor instanceof torch.Tensor)) continue
         const buffer = owner.#buffers.get(name) ?? null
         yield { owner, name, path: prefix ? `${prefix}.${name}` : name, tensor, buffer }
       }
     }
   }
+}
+
+/** Where `Module.to` moves a module, and what it makes of it. */
+export interface ModuleTarget {
+  device?: string
+  dtype?: DType
+}
+
+function destination(target: DType | string | ModuleTarget, dtype?: DType): ModuleTarget {
+  if (typeof target === 'object') return target
+  if (!/^(cpu|cuda|meta)(:\d+)?$/.test(target)) return { dtype: target as DType }
+  return dtype === undefined ? { device: target } : { device: target, dtype }
+}
+
+/** What stands under `name`. */
+function find<T>(what: string, name: string, entries: Iterable<[string, T]>): T {
+  const found = new Map(entries)
+  const value = found.get(name)
+  if (value !== undefined) return value
+  const names = [...found.keys()]
+  const nearest = names.length > 0 ? `; did you mean '${closest(name, names)}'?` : '.'
+  throw new LandmarkDiffusionError('ERR_SCHEMA', `There is no ${what} '${name}'${nearest}`)
 }
 
 interface OwnedTensor {

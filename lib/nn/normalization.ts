@@ -5,6 +5,7 @@ import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
 import { localResponseNorm } from './functional/index.js'
 import { Module, parameter } from './module.js'
+import { type Optional, optional } from './optional.js'
 
 /**
  * y = (x - mean) / sqrt(var + eps) * weight + bias, mean and (biased) variance over each group of
@@ -17,8 +18,13 @@ export class GroupNorm extends Module {
   readonly channels: number
   readonly eps: number
 
-  constructor(groups: number, channels: number, { eps = 1e-5, affine = true } = {}) {
+  constructor(
+    groups: number,
+    channels: number,
+    ...rest: Optional<[eps: number, affine: boolean], { eps?: number; affine?: boolean }>
+  ) {
     super()
+    const { eps, affine } = optional(this.constructor.name, rest, { eps: 1e-5, affine: true })
     if (channels % groups !== 0) {
       throw new LandmarkDiffusionError(
         'ERR_SCHEMA',
@@ -58,9 +64,13 @@ export class LayerNorm extends Module {
   readonly shape: readonly number[]
   readonly eps: number
 
-  constructor(shape: number | readonly number[], options: LayerNormOptions = {}) {
+  constructor(
+    shape: number | readonly number[],
+    ...rest: Optional<[eps: number, elementwiseAffine: boolean, bias: boolean], LayerNormOptions>
+  ) {
     super()
-    const { eps = 1e-5, elementwiseAffine = true, bias = true } = options
+    const defaults: Required<LayerNormOptions> = { eps: 1e-5, elementwiseAffine: true, bias: true }
+    const { eps, elementwiseAffine, bias } = optional(this.constructor.name, rest, defaults)
     this.shape = [shape].flat()
     this.eps = eps
     this.weight = elementwiseAffine ? parameter(torch.ones([...this.shape])) : null
@@ -85,12 +95,17 @@ export class RMSNorm extends Module {
   /** `eps` null (the default) is the smallest step of the input's dtype. */
   constructor(
     shape: number | readonly number[],
-    {
-      eps = null,
-      elementwiseAffine = true,
-    }: { eps?: number | null; elementwiseAffine?: boolean } = {},
+    ...rest: Optional<
+      [eps: number | null, elementwiseAffine: boolean],
+      { eps?: number | null; elementwiseAffine?: boolean }
+    >
   ) {
     super()
+    const { eps, elementwiseAffine } = optional<{ eps: number | null; elementwiseAffine: boolean }>(
+      this.constructor.name,
+      rest,
+      { eps: null, elementwiseAffine: true },
+    )
     this.shape = [shape].flat()
     this.eps = eps
     this.weight = elementwiseAffine ? parameter(torch.ones([...this.shape])) : null
@@ -111,10 +126,13 @@ export class LocalResponseNorm extends Module {
 
   constructor(
     readonly size: number,
-    { alpha = 1e-4, beta = 0.75, k = 1 } = {},
+    ...rest: Optional<
+      [alpha: number, beta: number, k: number],
+      { alpha?: number; beta?: number; k?: number }
+    >
   ) {
     super()
-    this.options = { alpha, beta, k }
+    this.options = optional(this.constructor.name, rest, { alpha: 1e-4, beta: 0.75, k: 1 })
   }
 
   forward(x: Tensor): Tensor {

@@ -1,26 +1,31 @@
 /** Layers that only move elements: Flatten, Unflatten, PixelShuffle, ChannelShuffle, Fold, as in `torch.nn`. */
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
+import { fold, unfold, type WindowSettings } from './functional/index.js'
 import { Module } from './module.js'
-import { type Size, sizes } from './size.js'
+import { type Optional, optional } from './optional.js'
+import type { Size } from './size.js'
 
-/** Dimensions `start` to `end` become one; default all but the first. */
+/** Dimensions `startDim` to `endDim` become one; default all but the first. */
 export class Flatten extends Module {
-  readonly start: number
-  readonly end: number
+  readonly startDim: number
+  readonly endDim: number
 
-  constructor({ start = 1, end = -1 } = {}) {
+  constructor(
+    ...rest: Optional<[startDim: number, endDim: number], { startDim?: number; endDim?: number }>
+  ) {
     super()
-    this.start = start
-    this.end = end
+    const { startDim, endDim } = optional(this.constructor.name, rest, { startDim: 1, endDim: -1 })
+    this.startDim = startDim
+    this.endDim = endDim
   }
 
   forward(x: Tensor): Tensor {
-    return torch.flatten(x, this.start, this.end)
+    return torch.flatten(x, this.startDim, this.endDim)
   }
 
   protected override toStringExtra(): string {
-    return `start=${this.start}, end=${this.end}`
+    return `startDim=${this.startDim}, endDim=${this.endDim}`
   }
 }
 
@@ -87,55 +92,47 @@ export class ChannelShuffle extends Module {
   }
 }
 
-export interface WindowOptions {
-  /** Distance between the taps; default 1. */
-  dilation?: Size
-  /** Zeros added on each side; default 0. */
-  padding?: Size
-  /** Step between windows; default 1. */
-  stride?: Size
-}
+type WindowArguments = Optional<[dilation: Size, padding: Size, stride: Size], WindowSettings>
 
 abstract class Windows extends Module {
-  readonly kernel: readonly number[]
-  readonly dilation: readonly number[]
-  readonly padding: readonly number[]
-  readonly stride: readonly number[]
+  readonly options: Required<WindowSettings>
 
-  constructor(kernel: Size, options: WindowOptions) {
+  constructor(
+    readonly kernel: Size,
+    rest: WindowArguments,
+  ) {
     super()
-    this.kernel = sizes(kernel, 2, { what: 'kernel', least: 1 })
-    this.dilation = sizes(options.dilation ?? 1, 2, { what: 'dilation', least: 1 })
-    this.padding = sizes(options.padding ?? 0, 2, { what: 'padding' })
-    this.stride = sizes(options.stride ?? 1, 2, { what: 'stride', least: 1 })
+    const defaults: Required<WindowSettings> = { dilation: 1, padding: 0, stride: 1 }
+    this.options = optional(this.constructor.name, rest, defaults)
   }
 
   protected override toStringExtra(): string {
-    return `kernel=${this.kernel.join('x')}, stride=${this.stride.join('x')}`
+    return `kernel=${this.kernel}, stride=${this.options.stride}`
   }
 }
 
 /** Windows as columns: [B, C, H, W] -> [B, C kernel, windows]. */
 export class Unfold extends Windows {
-  constructor(kernel: Size, options: WindowOptions = {}) {
-    super(kernel, options)
+  constructor(kernel: Size, ...rest: WindowArguments) {
+    super(kernel, rest)
   }
 
   forward(x: Tensor): Tensor {
-    return torch.im2col(x, this.kernel, this.dilation, this.padding, this.stride)
+    return unfold(x, this.kernel, this.options)
   }
 }
 
 /** Columns summed back into an image of `size`: [B, C kernel, windows] -> [B, C, ...size]. */
 export class Fold extends Windows {
-  readonly size: readonly number[]
-
-  constructor(size: Size, kernel: Size, options: WindowOptions = {}) {
-    super(kernel, options)
-    this.size = sizes(size, 2, { what: 'the output size', least: 1 })
+  constructor(
+    readonly size: Size,
+    kernel: Size,
+    ...rest: WindowArguments
+  ) {
+    super(kernel, rest)
   }
 
   forward(x: Tensor): Tensor {
-    return torch.col2im(x, this.size, this.kernel, this.dilation, this.padding, this.stride)
+    return fold(x, this.size, this.kernel, this.options)
   }
 }

@@ -12,7 +12,7 @@ const activations = { relu: torch.relu, gelu: torch.gelu } as const
 
 export interface TransformerLayerOptions {
   /** Channels between the two linear layers; default 2048. */
-  feedForward?: number
+  dimFeedforward?: number
   /** Default 0.1. */
   dropout?: number
   /** Default 'relu'. */
@@ -38,7 +38,7 @@ export interface EncoderMasks {
 
 function complete(options: TransformerLayerOptions): Required<TransformerLayerOptions> {
   return {
-    feedForward: 2048,
+    dimFeedforward: 2048,
     dropout: 0.1,
     activation: 'relu',
     layerNormEps: 1e-5,
@@ -64,11 +64,11 @@ export class TransformerEncoderLayer extends Module {
   constructor(width: number, heads: number, options: TransformerLayerOptions = {}) {
     super()
     this.options = complete(options)
-    const { feedForward, dropout, layerNormEps: eps, batchFirst, bias } = this.options
+    const { dimFeedforward, dropout, layerNormEps: eps, batchFirst, bias } = this.options
     this.self_attn = new MultiheadAttention(width, heads, { dropout, batchFirst, bias })
-    this.linear1 = new Linear(width, feedForward, { bias })
+    this.linear1 = new Linear(width, dimFeedforward, { bias })
     this.dropout = new Dropout(dropout)
-    this.linear2 = new Linear(feedForward, width, { bias })
+    this.linear2 = new Linear(dimFeedforward, width, { bias })
     this.norm1 = new LayerNorm(width, { eps, bias })
     this.norm2 = new LayerNorm(width, { eps, bias })
     this.dropout1 = new Dropout(dropout)
@@ -156,12 +156,12 @@ export class TransformerDecoderLayer extends Module {
   constructor(width: number, heads: number, options: TransformerLayerOptions = {}) {
     super()
     this.options = complete(options)
-    const { feedForward, dropout, layerNormEps: eps, batchFirst, bias } = this.options
+    const { dimFeedforward, dropout, layerNormEps: eps, batchFirst, bias } = this.options
     this.self_attn = new MultiheadAttention(width, heads, { dropout, batchFirst, bias })
     this.multihead_attn = new MultiheadAttention(width, heads, { dropout, batchFirst, bias })
-    this.linear1 = new Linear(width, feedForward, { bias })
+    this.linear1 = new Linear(width, dimFeedforward, { bias })
     this.dropout = new Dropout(dropout)
-    this.linear2 = new Linear(feedForward, width, { bias })
+    this.linear2 = new Linear(dimFeedforward, width, { bias })
     this.norm1 = new LayerNorm(width, { eps, bias })
     this.norm2 = new LayerNorm(width, { eps, bias })
     this.norm3 = new LayerNorm(width, { eps, bias })

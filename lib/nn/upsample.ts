@@ -1,4 +1,4 @@
-/** Upsample, as in `torch.nn`. */
+/** Upsample and its two older names, as in `torch.nn`. */
 import type { Tensor } from '../torch/index.js'
 import { type InterpolateOptions, interpolate } from './functional/index.js'
 import { Module } from './module.js'
@@ -18,7 +18,23 @@ export class Upsample extends Module {
 
   protected override toStringExtra(): string {
     const { size, scaleFactor, mode = 'nearest' } = this.options
-    const to = size === undefined ? `scaleFactor=${scaleFactor}` : `size=${size}`
+    const to = size == null ? `scaleFactor=${scaleFactor}` : `size=${size}`
     return `${to}, mode=${mode}`
+  }
+}
+
+export type UpsamplingOptions = Pick<InterpolateOptions, 'size' | 'scaleFactor'>
+
+/** Mode 'nearest'. x: [B, C, H, W]. */
+export class UpsamplingNearest2d extends Upsample {
+  constructor(options: UpsamplingOptions) {
+    super({ ...options, mode: 'nearest' })
+  }
+}
+
+/** Mode 'bilinear' with aligned corners. x: [B, C, H, W]. */
+export class UpsamplingBilinear2d extends Upsample {
+  constructor(options: UpsamplingOptions) {
+    super({ ...options, mode: 'bilinear', alignCorners: true })
   }
 }

@@ -1,4 +1,5 @@
 /** Adam (Kingma and Ba 2014) and AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) on libtorch's fused kernels: one op a step. */
+import { optional } from '../nn/optional.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
 import { atLeast, type Group, Optimizer, type Parameters, type StepLists } from './optimizer.js'
@@ -81,7 +82,7 @@ export class Adam extends AdamFamily {
     parameters: Parameters | readonly Group<Required<AdamOptions>>[],
     options: AdamOptions = {},
   ) {
-    super(parameters, { ...defaults, weightDecay: 0, ...options })
+    super(parameters, optional(new.target.name, [options], { ...defaults, weightDecay: 0 }))
   }
 }
 
@@ -93,6 +94,6 @@ export class AdamW extends AdamFamily {
     parameters: Parameters | readonly Group<Required<AdamOptions>>[],
     options: AdamOptions = {},
   ) {
-    super(parameters, { ...defaults, weightDecay: 0.01, ...options })
+    super(parameters, optional(new.target.name, [options], { ...defaults, weightDecay: 0.01 }))
   }
 }

@@ -1,8 +1,9 @@
 /** What changes weights: optimisers, gradient clipping, the moving average, and learning rates. */
+
+export { clipGradNorm_, clipGradValue_ } from '../nn/utils.js'
 export { Adam, type AdamOptions, AdamW } from './adam.js'
-export { clipGradNorm_ } from './clip.js'
 export { Ema, type EmaOptions } from './ema.js'
-export * as lrScheduler from './lr-scheduler.js'
+export * as lrScheduler from './lr-schedulers.js'
 export { type Group, Optimizer, type Parameters, type StepLists } from './optimizer.js'
 export { RMSprop, type RMSpropOptions } from './rmsprop.js'
 export { constant, cosine, type LearningRate, type WarmupOptions } from './schedule.js'

@@ -5,7 +5,7 @@
 import { LandmarkDiffusionError } from '../errors.js'
 import type { Optimizer } from './optimizer.js'
 
-type AnyOptimizer = Pick<Optimizer<{ lr: number }>, 'paramGroups'>
+export type AnyOptimizer = Pick<Optimizer<{ lr: number }>, 'paramGroups'>
 
 /** What a scheduler needs to go on exactly. */
 export interface SchedulerState {
@@ -72,6 +72,23 @@ export class LambdaLR extends LRScheduler {
 
   rate(base: number, epoch: number): number {
     return base * this.#factor(epoch)
+  }
+}
+
+/** base * factor(1) * ... * factor(n). */
+export class MultiplicativeLR extends LRScheduler {
+  readonly #factor: (epoch: number) => number
+
+  constructor(optimizer: AnyOptimizer, factor: (epoch: number) => number) {
+    super(optimizer)
+    this.#factor = factor
+    this.apply()
+  }
+
+  rate(base: number, epoch: number): number {
+    let rate = base
+    for (let n = 1; n <= epoch; n++) rate *= this.#factor(n)
+    return rate
   }
 }
 

@@ -1,5 +1,6 @@
 /** What all optimisers share: groups of parameters with options of their own, statistics, and saving them. */
 import { LandmarkDiffusionError } from '../errors.js'
+import { optional } from '../nn/optional.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
 import { copyInto } from './state.js'
@@ -37,27 +38,35 @@ interface FullGroup<Options> {
  */
 export abstract class Optimizer<Options extends { lr: number }> {
   readonly #groups: FullGroup<Options>[]
+  readonly #defaults: Options
 
   constructor(parameters: Parameters | readonly Group<Options>[], defaults: Options) {
     const entries = [...parameters]
     const groups = entries.every(isGroup) ? entries : [{ params: entries as Tensor[] }]
-    let count = 0
-    this.#groups = groups.map(({ params, ...options }) => {
-      const merged: Options = { ...defaults, ...options }
-      this.check(merged)
-      const slots = [...params].map((entry) => {
-        const [name, parameter] = entry instanceof torch.Tensor ? [String(count), entry] : entry
-        count++
-        const state = this.createState(parameter, merged)
-        for (const tensor of Object.values(state)) torch.keep(tensor)
-        return { name, parameter, state }
-      })
-      return { options: merged, slots }
-    })
-    if (count === 0) throw this.#refuse('was given no parameters')
-    const different = new Set(this.#slots().map(({ parameter }) => parameter))
-    if (different.size < count) {
-      throw this.#refuse('was given a parameter twice: it would be stepped twice')
+    this.#defaults = defaults
+    this.#groups = []
+    for (const group of groups as Group<Options>[]) this.addParamGroup(group)
+    if (this.#slots().length === 0) throw this.#refuse('was given no parameters')
+  }
+
+  /** Further parameters, stepped from now on; options that are not given are the optimiser's defaults. */
+  addParamGroup({ params, ...given }: Group<Options>): void {
+    const options = optional<Options>(this.constructor.name, [given], this.#defaults)
+    this.check(options)
+    const known = new Set(this.#slots().map(({ parameter }) => parameter))
+    let count = known.size
+    const slots: Slot[] = []
+    this.#groups.push({ options, slots })
+    for (const entry of params) {
+      const [name, parameter] = entry instanceof torch.Tensor ? [String(count), entry] : entry
+      if (known.has(parameter)) {
+        throw this.#refuse('was given a parameter twice: it would be stepped twice')
+      }
+      known.add(parameter)
+      count++
+      const state = this.createState(parameter, options)
+      for (const tensor of Object.values(state)) torch.keep(tensor)
+      slots.push({ name, parameter, state })
     }
   }
 

@@ -1,4 +1,5 @@
 /** RMSprop (Hinton 2012, lecture 6e; centred: Graves 2013, arXiv 1308.0850), one op a step. */
+import { optional } from '../nn/optional.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
 import { atLeast, type Group, Optimizer, type Parameters, type StepLists } from './optimizer.js'
@@ -26,7 +27,7 @@ export class RMSprop extends Optimizer<Required<RMSpropOptions>> {
     parameters: Parameters | readonly Group<Required<RMSpropOptions>>[],
     options: RMSpropOptions = {},
   ) {
-    super(parameters, {
+    const defaults: Required<RMSpropOptions> = {
       lr: 1e-2,
       alpha: 0.99,
       eps: 1e-8,
@@ -34,8 +35,8 @@ export class RMSprop extends Optimizer<Required<RMSpropOptions>> {
       momentum: 0,
       centered: false,
       maximize: false,
-      ...options,
-    })
+    }
+    super(parameters, optional(new.target.name, [options], defaults))
   }
 
   protected override check(options: Required<RMSpropOptions>): void {

@@ -1,5 +1,7 @@
 /** Stochastic gradient descent with momentum (Sutskever et al. 2013) on libtorch's fused kernel: one op a step. */
+
 import { LandmarkDiffusionError } from '../errors.js'
+import { optional } from '../nn/optional.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
 import { atLeast, type Group, Optimizer, type Parameters, type StepLists } from './optimizer.js'
@@ -28,15 +30,15 @@ export class SGD extends Optimizer<Required<SGDOptions>> {
     parameters: Parameters | readonly Group<Required<SGDOptions>>[],
     options: SGDOptions = {},
   ) {
-    super(parameters, {
+    const defaults: Required<SGDOptions> = {
       lr: 1e-3,
       momentum: 0,
       dampening: 0,
       weightDecay: 0,
       nesterov: false,
       maximize: false,
-      ...options,
-    })
+    }
+    super(parameters, optional(new.target.name, [options], defaults))
   }
 
   protected override check(options: Required<SGDOptions>): void {

@@ -13,22 +13,30 @@ export interface Target {
   copy?: boolean
 }
 
-/** The tensor with another dtype, device or memory format, or with those of another; itself where nothing changes. */
-export function to(source: Tensor, target: DType | string | Target | Tensor): Tensor {
+/**
+ * The tensor with another dtype, device or memory format, or with those of another; itself where nothing changes:
+ * `to('float64')`, `to('cuda:0')`, `to('cuda:0', 'float16')`, `to(other)`, `to({ device, dtype, memoryFormat, copy })`.
+ */
+export function to(
+  source: Tensor,
+  target: DType | string | Target | Tensor,
+  dtypeThere?: DType,
+): Tensor {
   const {
     dtype = source.dtype,
     device = source.device,
     memoryFormat,
     copy = false,
-  } = fromTarget(target)
+  } = fromTarget(target, dtypeThere)
   const same = dtype === source.dtype && device === source.device
   if (same && !copy && memoryFormat === undefined) return source
   return call('aten::to.device', [source, device, dtype], { copy, memoryFormat }) as Tensor
 }
 
-function fromTarget(target: DType | string | Target | Tensor): Target {
+function fromTarget(target: DType | string | Target | Tensor, dtype?: DType): Target {
   if (typeof target === 'string') {
-    return /^(cpu|cuda|meta)(:\d+)?$/.test(target) ? { device: target } : { dtype: target as DType }
+    if (!/^(cpu|cuda|meta)(:\d+)?$/.test(target)) return { dtype: target as DType }
+    return dtype === undefined ? { device: target } : { device: target, dtype }
   }
   if (target instanceof Tensor) return { dtype: target.dtype, device: target.device }
   if (typeof target === 'object' && target !== null && !Array.isArray(target)) return target
@@ -58,7 +66,7 @@ type ShortNames = { [name in keyof typeof shortNames]: () => Tensor }
 declare module './tensor.js' {
   interface Tensor extends ShortNames {
     /** This tensor with another dtype, device or memory format; itself where nothing changes. */
-    to(target: DType | string | Target | Tensor): Tensor
+    to(target: DType | string | Target | Tensor, dtype?: DType): Tensor
     cpu(): Tensor
     /** On `cuda:0`, or on the device with this number. */
     cuda(index?: number): Tensor
@@ -69,8 +77,8 @@ function define(name: string, value: (this: Tensor, ...args: never[]) => Tensor)
   Object.defineProperty(Tensor.prototype, name, { value, writable: true, configurable: true })
 }
 
-define('to', function (target: Parameters<typeof to>[1]) {
-  return to(this, target)
+define('to', function (target: Parameters<typeof to>[1], dtype?: DType) {
+  return to(this, target, dtype)
 })
 define('cpu', function () {
   return to(this, 'cpu')

@@ -204,6 +204,19 @@ export function fromBuffer(
   return requiresGrad ? (call('aten::requires_grad_', [moved]) as Tensor) : moved
 }
 
+/** A tensor as it is, or what `tensor` makes of values; converted where `dtype` or `device` say so. */
+export function asTensor(
+  values: Tensor | Values | TypedArray,
+  { dtype, device }: { dtype?: DType; device?: string } = {},
+): Tensor {
+  const target = { ...(dtype && { dtype }), ...(device && { device }) }
+  return values instanceof Tensor ? to(values, target) : tensor(values, target)
+}
+
+export function isTensor(value: unknown): value is Tensor {
+  return value instanceof Tensor
+}
+
 /** A device by its name; checks it. */
 export function device(name: string): string {
   if (!/^(cpu|cuda|meta)(:\d+)?$/.test(name)) {

@@ -29,13 +29,25 @@ export {
   noGrad,
   skippingUndefined,
 } from './context.js'
+export type { Target } from './conversion.js'
 export { to } from './conversion.js'
 export * from './create.js'
 export type { DType, TypedArray } from './dtype.js'
 export * from './generated/index.js'
 export type { Index, Slice } from './indexing.js'
+export type { ContiguousFormat } from './layout.js'
 export { debugLeaks, type LiveTensor, liveTensors } from './leaks.js'
 export type { DeviceMemory } from './native.js'
+export {
+  e,
+  type FloatInfo,
+  finfo,
+  type IntegerInfo,
+  iinfo,
+  inf,
+  nan,
+  pi,
+} from './numeric-limits.js'
 export { ops } from './operator.js'
 export type { PrintOptions } from './printing.js'
 export {
@@ -76,5 +88,13 @@ export {
   share,
   unshare,
 } from './share.js'
-export { type BackwardOptions, clearGradients, gradients, Tensor } from './tensor.js'
+export {
+  type BackwardOptions,
+  clearGradients,
+  type Element,
+  gradients,
+  type Nested,
+  Tensor,
+} from './tensor.js'
 export { OpError, setTracing } from './trace.js'
+export { type Unique, type UniqueOptions, unique, uniqueWithCounts } from './unique.js'

@@ -3,6 +3,7 @@
  * the first whose types fit is taken. Only the kinds of the arguments count, so that an answer is remembered by
  * them.
  */
+import { closest } from 'fastest-levenshtein'
 import { LandmarkDiffusionError } from '../errors.js'
 import { type Argument, Kind, type Operator, operator } from './operator.js'
 import { Generator } from './random.js'
@@ -217,6 +218,16 @@ export class Overloads {
       ...args.map(typeName),
       ...Array.from(named, ([name, value]) => `${name}: ${typeName(value)}`),
     ]
+    const unknown = [...named.keys()].find(
+      (name) => !this.list.some(({ op }) => op.byName.has(name)),
+    )
+    if (unknown !== undefined) {
+      const names = [...new Set(this.list.flatMap(({ op }) => [...op.byName.keys()]))]
+      return new LandmarkDiffusionError(
+        'ERR_SCHEMA',
+        `${this.base} has no argument '${unknown}'; did you mean '${closest(unknown, names)}'? It takes ${names.join(', ')}.`,
+      )
+    }
     const schemas = this.list.map(({ op }) => `  ${op.text}`).join('\n')
     return new LandmarkDiffusionError(
       'ERR_SCHEMA',

@@ -12,6 +12,7 @@ import {
   bfloatToNumber,
   type DType,
   dtypeName,
+  elementBytes,
   halfToNumber,
   isComplex,
   isFloatingPoint,
@@ -19,11 +20,12 @@ import {
   typedArray,
 } from './dtype.js'
 import { freeIds, takeId } from './handles.js'
+import { type ContiguousFormat, isContiguous } from './layout.js'
 import { unwatch, watch, watchingLeaks } from './leaks.js'
 import { gradientFlags, type NativeValue } from './native.js'
 import { noteUse, refuseInProgram } from './recording.js'
 import type { Complex } from './scalar.js'
-import { contiguousStrides, gradientSignature, type Signature } from './signature.js'
+import { gradientSignature, type Signature } from './signature.js'
 import { traceId } from './trace.js'
 
 export type Element = number | bigint | boolean | Complex
@@ -225,16 +227,36 @@ export class Tensor {
     return isComplex(this.dtype)
   }
 
-  /** Whether the values lie in memory in row-major order, or with the channels last. */
-  isContiguous(options: { memoryFormat?: 'contiguous_format' | 'channels_last' } = {}): boolean {
+  /**
+   * Whether the values lie in memory in row-major order, or in that of a memory format:
+   * `isContiguous('channels_last')`.
+   */
+  isContiguous(format: ContiguousFormat | { memoryFormat?: ContiguousFormat } = {}): boolean {
     const { shape, strides } = this.signature
-    const channelsLast = options.memoryFormat === 'channels_last'
-    if (strides.length !== shape.length || (channelsLast && shape.length !== 4)) return false
-    const order = channelsLast ? [0, 2, 3, 1] : shape.map((_, dim) => dim)
-    const wanted = contiguousStrides(order.map((dim) => shape[dim] as number))
-    return (
-      this.numel === 0 || order.every((dim, i) => shape[dim] === 1 || strides[dim] === wanted[i])
-    )
+    const name = typeof format === 'string' ? format : format.memoryFormat
+    return isContiguous(shape, strides, name ?? 'contiguous_format')
+  }
+
+  /** Bytes of one element. */
+  elementSize(): number {
+    return elementBytes(this.dtype)
+  }
+
+  /** Bytes of all elements. */
+  get nbytes(): number {
+    return this.numel * elementBytes(this.dtype)
+  }
+
+  get isCpu(): boolean {
+    return this.device === 'cpu'
+  }
+
+  get isCuda(): boolean {
+    return this.device.startsWith('cuda')
+  }
+
+  get isSparse(): boolean {
+    return this.layout === 'sparse_coo'
   }
 
   get disposed(): boolean {

@@ -25,17 +25,21 @@ LAYERS = [
     case("Conv2d", 4, 6, [3, 2], {"stride": [2, 1], "padding": [1, 0], "groups": 2}, inputs=IMAGE),
     case("Conv2d", 4, 4, 3, {"padding": 1, "paddingMode": "reflect", "bias": False}, inputs=IMAGE),
     case("Conv2d", 4, 4, [2, 3], {"padding": "same", "paddingMode": "circular"}, inputs=IMAGE),
+    case("Conv2d", 4, 6, 3, 2, 1, inputs=IMAGE),
     case("Conv3d", 2, 3, 2, {"padding": 1}, inputs=VOLUME),
     case("ConvTranspose1d", 4, 6, 3, {"stride": 2, "outputPadding": 1, "groups": 2}, inputs=SIGNAL),
     case("ConvTranspose2d", 4, 3, [3, 2], {"stride": 2, "padding": 1, "dilation": [1, 2]}, inputs=IMAGE),
+    case("ConvTranspose2d", 4, 6, 3, 2, 1, 1, 2, inputs=IMAGE),
     case("ConvTranspose3d", 2, 3, 2, {"stride": [1, 2, 1], "bias": False}, inputs=VOLUME),
     case("Bilinear", 5, 5, 4, inputs=PAIR),
     case("Embedding", 7, 3, {"paddingIdx": 2}, inputs=[], indices=[[1, 2, 6], [2, 0, 1]]),
+    case("Embedding", 7, 3, {"maxNorm": 0.5, "normType": 1, "scaleGradByFreq": True}, inputs=[], indices=[[1, 2, 6], [2, 0, 1]]),
     case("EmbeddingBag", 7, 3, {"mode": "mean"}, inputs=[], indices=[[1, 2, 6], [2, 0, 1]]),
     case("EmbeddingBag", 7, 3, {"mode": "max", "paddingIdx": -1}, inputs=[], indices=[[1, 2, 6], [2, 0, 1]]),
     case("GroupNorm", 2, 4, {"affine": False}, inputs=IMAGE),
     case("LayerNorm", [6, 5], inputs=IMAGE),
     case("LayerNorm", 8, {"bias": False, "eps": 1e-3}, inputs=ROWS),
+    case("LayerNorm", 8, 1e-3, False, inputs=ROWS),
     case("RMSNorm", 8, inputs=ROWS),
     case("RMSNorm", [6, 5], {"eps": 1e-3, "elementwiseAffine": False}, inputs=IMAGE),
     case("LocalResponseNorm", 3, {"alpha": 0.1, "k": 2}, inputs=IMAGE),
@@ -74,6 +78,7 @@ LAYERS = [
     case("Threshold", 0.1, -2, inputs=ROWS),
     case("GLU", 1, inputs=ROWS),
     case("Softmax", 1, inputs=IMAGE),
+    case("Softmax2d", inputs=IMAGE),
     case("LogSoftmax", -1, inputs=ROWS),
     case("Softmin", 1, inputs=ROWS),
     case("Dropout", 0.3, inputs=ROWS, seeded=True),
@@ -81,6 +86,13 @@ LAYERS = [
     case("Dropout2d", 0.4, inputs=IMAGE, seeded=True),
     case("Dropout3d", 0.4, inputs=VOLUME, seeded=True),
     case("AlphaDropout", 0.3, inputs=ROWS, seeded=True),
+    case("FeatureAlphaDropout", 0.4, inputs=IMAGE, seeded=True),
+    case("CosineSimilarity", {"dim": -1}, inputs=PAIR),
+    case("PairwiseDistance", 3, {"keepdim": True}, inputs=PAIR),
+    case("MaxPool2d", 2, 1, inputs=IMAGE),
+    case("AvgPool2d", 2, {"divisorOverride": 3}, inputs=IMAGE),
+    case("FractionalMaxPool2d", 2, {"outputSize": [3, 2]}, inputs=IMAGE, seeded=True),
+    case("FractionalMaxPool3d", [2, 1, 2], {"outputRatio": [0.5, 0.7, 0.4]}, inputs=VOLUME, seeded=True),
     case("MaxPool1d", 3, {"stride": 2}, inputs=SIGNAL),
     case("MaxPool2d", [3, 2], {"padding": 1, "ceilMode": True}, inputs=IMAGE),
     case("MaxPool3d", 2, {"stride": 1, "dilation": [1, 2, 1]}, inputs=VOLUME),
@@ -89,6 +101,8 @@ LAYERS = [
     case("AvgPool3d", 2, {"ceilMode": True}, inputs=VOLUME),
     case("LPPool1d", 2, 3, {"stride": 2}, inputs=SIGNAL),
     case("LPPool2d", 3, [2, 3], inputs=IMAGE, positive=True),
+    case("LPPool2d", 2, 2, {"stride": 2, "ceilMode": True}, inputs=IMAGE),
+    case("LPPool3d", 2, [2, 1, 2], inputs=VOLUME, positive=True),
     case("AdaptiveAvgPool1d", 4, inputs=SIGNAL),
     case("AdaptiveAvgPool2d", [4, None], inputs=IMAGE),
     case("AdaptiveAvgPool3d", 2, inputs=VOLUME),
@@ -110,8 +124,9 @@ LAYERS = [
     case("CircularPad1d", 2, inputs=SIGNAL),
     case("CircularPad2d", [1, 2, 3, 0], inputs=IMAGE),
     case("CircularPad3d", 1, inputs=VOLUME),
-    case("Flatten", inputs=IMAGE, python=[]),
-    case("Flatten", {"start": 2, "end": 3}, inputs=IMAGE, python=[2, 3]),
+    case("Flatten", inputs=IMAGE),
+    case("Flatten", {"startDim": 2, "endDim": 3}, inputs=IMAGE),
+    case("Flatten", 0, 2, inputs=IMAGE),
     case("Unflatten", 1, [2, -1], inputs=IMAGE, python=[1, (2, -1)]),
     case("PixelShuffle", 2, inputs=IMAGE),
     case("PixelUnshuffle", 2, inputs=[[2, 3, 4, 6]]),
@@ -123,16 +138,20 @@ LAYERS = [
     case("Upsample", {"scaleFactor": [1.5, 2], "mode": "bilinear"}, inputs=IMAGE),
     case("Upsample", {"size": [7, 9], "mode": "bicubic", "alignCorners": True}, inputs=IMAGE),
     case("Upsample", {"scaleFactor": 2, "mode": "trilinear"}, inputs=VOLUME),
-    case("TransformerEncoderLayer", 8, 2, {"feedForward": 16, "dropout": 0}, inputs=[[5, 2, 8]],
+    case("Upsample", {"size": [7, 4], "mode": "nearest-exact"}, inputs=IMAGE),
+    case("Upsample", {"scaleFactor": 0.6, "mode": "area"}, inputs=IMAGE),
+    case("UpsamplingNearest2d", {"scaleFactor": 2}, inputs=IMAGE),
+    case("UpsamplingBilinear2d", {"size": [9, 8]}, inputs=IMAGE),
+    case("TransformerEncoderLayer", 8, 2, {"dimFeedforward": 16, "dropout": 0}, inputs=[[5, 2, 8]],
          python=[8, 2, {"dim_feedforward": 16, "dropout": 0.0}]),
     case("TransformerEncoderLayer", 8, 2,
-         {"feedForward": 16, "dropout": 0, "activation": "gelu", "batchFirst": True, "normFirst": True, "bias": False},
+         {"dimFeedforward": 16, "dropout": 0, "activation": "gelu", "batchFirst": True, "normFirst": True, "bias": False},
          inputs=[[2, 5, 8]],
          python=[8, 2, {"dim_feedforward": 16, "dropout": 0.0, "activation": "gelu", "batch_first": True,
                         "norm_first": True, "bias": False}]),
-    case("TransformerDecoderLayer", 8, 2, {"feedForward": 16, "dropout": 0}, inputs=[[5, 2, 8], [3, 2, 8]],
+    case("TransformerDecoderLayer", 8, 2, {"dimFeedforward": 16, "dropout": 0}, inputs=[[5, 2, 8], [3, 2, 8]],
          python=[8, 2, {"dim_feedforward": 16, "dropout": 0.0}]),
-    case("TransformerDecoderLayer", 8, 4, {"feedForward": 16, "dropout": 0, "normFirst": True, "batchFirst": True},
+    case("TransformerDecoderLayer", 8, 4, {"dimFeedforward": 16, "dropout": 0, "normFirst": True, "batchFirst": True},
          inputs=[[2, 5, 8], [2, 3, 8]],
          python=[8, 4, {"dim_feedforward": 16, "dropout": 0.0, "norm_first": True, "batch_first": True}]),
 ]
@@ -161,6 +180,9 @@ LOSSES = [
     case("CrossEntropyLoss", inputs=[[3, 5]], target={"kind": "probabilities"}),
     case("NLLLoss", {"ignoreIndex": 0}, inputs=[[3, 4, 2]], target=CLASSES),
     case("MultiMarginLoss", {"p": 2, "margin": 0.5}, inputs=[[3, 4]], target={"kind": "classes", "shape": [3]}),
+    case("MultiLabelMarginLoss", inputs=[[3, 4]], target={"kind": "labels"}),
+    case("MultiLabelSoftMarginLoss", {"reduction": "sum"}, inputs=[[3, 4]], target=UNIT),
+    case("TripletMarginWithDistanceLoss", {"margin": 0.7, "swap": True}, inputs=[*PAIR, [3, 5]]),
     case("MarginRankingLoss", {"margin": 0.1}, inputs=[[6], [6]], target=SIGN),
     case("CosineEmbeddingLoss", {"margin": 0.2}, inputs=PAIR, target={"kind": "sign", "shape": [3]}),
     case("TripletMarginLoss", {"margin": 0.7, "swap": True}, inputs=[*PAIR, [3, 5]]),
@@ -170,15 +192,17 @@ LOSSES = [
 INITIAL = [
     ("uniform_", [-2, 3], {}, [4, 5]),
     ("normal_", [1, 0.5], {}, [4, 5]),
-    ("truncNormal_", [{"mean": 0.2, "std": 0.7, "low": -1, "high": 0.5}], {"mean": 0.2, "std": 0.7, "a": -1, "b": 0.5}, [6, 7]),
-    ("truncNormal_", [{"mean": 1, "low": 1.5, "high": 1.9}], {"mean": 1, "a": 1.5, "b": 1.9}, [6, 7]),
+    ("truncNormal_", [{"mean": 0.2, "std": 0.7, "a": -1, "b": 0.5}], {"mean": 0.2, "std": 0.7, "a": -1, "b": 0.5}, [6, 7]),
+    ("truncNormal_", [1, 1, 1.5, 1.9], {}, [6, 7]),
+    ("sparse_", [0.3], {}, [10, 4]),
     ("eye_", [], {}, [3, 5]),
     ("dirac_", [{"groups": 2}], {"groups": 2}, [4, 3, 3, 2]),
     ("orthogonal_", [{"gain": 1.5}], {"gain": 1.5}, [3, 5]),
     ("orthogonal_", [], {}, [6, 2, 2]),
     ("kaimingUniform_", [{"a": 0.3}], {"a": 0.3}, [4, 3, 2]),
-    ("kaimingNormal_", [{"mode": "fanOut", "nonlinearity": "relu"}], {"mode": "fan_out", "nonlinearity": "relu"}, [4, 3, 2]),
+    ("kaimingNormal_", [{"mode": "fan_out", "nonlinearity": "relu"}], {"mode": "fan_out", "nonlinearity": "relu"}, [4, 3, 2]),
     ("xavierUniform_", [{"gain": 2}], {"gain": 2}, [4, 5]),
+    ("kaimingNormal_", [0.1, "fan_in", "leaky_relu"], {}, [4, 3, 2]),
     ("xavierNormal_", [], {}, [4, 5]),
 ]
 
@@ -203,6 +227,8 @@ SCHEDULERS = [
     ("PolynomialLR", [{"totalIters": 8, "power": 2}]),
     ("CosineAnnealingLR", [6, {"etaMin": 0.01}]),
     ("CosineAnnealingWarmRestarts", [3, {"tMult": 2, "etaMin": 0.01}]),
+    ("CyclicLR", [0.1, 0.9, {"stepSizeUp": 3, "stepSizeDown": 2, "mode": "triangular2"}]),
+    ("CyclicLR", [0.1, 0.9, {"stepSizeUp": 3, "mode": "exp_range", "gamma": 0.9}]),
     ("OneCycleLR", [{"maxLr": 0.7, "totalSteps": 13, "pctStart": 0.4}]),
 ]
 
@@ -244,6 +270,8 @@ def targets(description):
     kind = target["kind"]
     if kind == "classes":
         yield torch.randint(0, description["inputs"][0][1], shape)
+    elif kind == "labels":
+        yield torch.tensor([[2, 0, -1, -1], [1, -1, 0, 0], [3, 2, 1, -1]])
     elif kind == "sign":
         yield torch.randint(0, 2, shape).float() * 2 - 1
     elif kind == "probabilities":
@@ -304,7 +332,7 @@ def run_optimizer(index, description, tensors):
 def rates(name, args):
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.4)
     positional, options = split(args)
-    if name == "OneCycleLR":
+    if name in ("OneCycleLR", "CyclicLR"):
         options["cycle_momentum"] = False
     positional = [list(value) if isinstance(value, tuple) else value for value in positional]
     scheduler = getattr(torch.optim.lr_scheduler, name)(optimizer, *positional, **options)

@@ -78,9 +78,10 @@ describe('layers and losses', () => {
 
   it('covers every class of nn', () => {
     const apart = [
-      // Tested in layers.test.ts, module.test.ts and below.
+      // Tested in layers.test.ts, module.test.ts, functional.test.ts and below.
       ...['Linear', 'Identity', 'Module', 'ModuleList', 'ModuleDict', 'Sequential'],
       ...['MultiheadAttention', 'TransformerEncoder', 'TransformerDecoder', 'CTCLoss'],
+      ...['ParameterList', 'ParameterDict', 'MaxUnpool1d', 'MaxUnpool2d', 'MaxUnpool3d'],
     ]
     const tested = new Set([...apart, ...description.cases.map(({ layer }) => layer)])
     const exported = Object.keys(nn).filter((name) => /^[A-Z]/.test(name))

@@ -1,6 +1,7 @@
 /** The module tree: names, state dicts, modes, printing, memory. */
 import { describe, expect, it } from 'vitest'
 import {
+  BatchNorm1d,
   Conv2d,
   Dropout,
   GroupNorm,
@@ -8,6 +9,8 @@ import {
   Module,
   ModuleDict,
   ModuleList,
+  ParameterDict,
+  ParameterList,
   Sequential,
   SiLU,
 } from '#lib/nn/index.js'
@@ -155,5 +158,97 @@ describe('Module', () => {
     expect(list.push(new Linear(2, 1)).length).toBe(2)
     expect(list.at(-1).weight.shape).toEqual([1, 2])
     expect(() => list.at(5)).toThrow('no index 5')
+  })
+})
+
+describe('what PyTorch users know of modules', () => {
+  it('walks children and modules, each once, and finds them by name', () => {
+    using shared = new Linear(2, 2)
+    using tree = new Sequential(shared, new Sequential(shared, new SiLU()))
+    expect([...tree.children()]).toHaveLength(2)
+    expect([...tree.modules()].map((module) => module.constructor.name)).toEqual([
+      'Sequential',
+      'Linear',
+      'Sequential',
+      'SiLU',
+    ])
+    expect(tree.getSubmodule('1.0')).toBe(shared)
+    expect(tree.getParameter('0.bias')).toBe(shared.bias)
+    expect(() => tree.getParameter('0.bia')).toThrow(
+      "There is no parameter '0.bia'; did you mean '0.bias'?",
+    )
+  })
+
+  it('applies a function to children before parents', () => {
+    using tree = new Sequential(new Linear(1, 1), new Sequential(new SiLU()))
+    const seen: string[] = []
+    tree.apply((module) => seen.push(module.constructor.name))
+    expect(seen).toEqual(['Linear', 'SiLU', 'Sequential', 'Sequential'])
+  })
+
+  it('moves to a device and a dtype at once, integer buffers keep theirs', () => {
+    using norm = new BatchNorm1d(2).to('cpu', 'float64')
+    expect(norm.weight?.dtype).toBe('float64')
+    expect(norm.num_batches_tracked?.dtype).toBe('int64')
+    expect(norm.half().running_mean?.dtype).toBe('float16')
+    expect(norm.to({ dtype: 'float32' }).weight?.dtype).toBe('float32')
+  })
+
+  it('calls hooks around forward until they are removed', async () => {
+    using double = new Linear(1, 1, { bias: false })
+    torch.noGrad(() => double.weight.fill_(2))
+    const seen: string[] = []
+    const before = double.registerForwardPreHook((_module, [x]) => {
+      seen.push('before')
+      return [(x as torch.Tensor).add(1)]
+    })
+    const after = double.registerForwardHook((module, _inputs, output) => {
+      seen.push(module === double ? 'after' : 'other')
+      return (output as torch.Tensor).neg()
+    })
+    const run = () => new Sequential(double).forward(torch.tensor([[1]])).tolist()
+    expect(await run()).toEqual([[-4]])
+    after.remove()
+    expect(await run()).toEqual([[4]])
+    before.remove()
+    expect(await run()).toEqual([[2]])
+    expect(seen).toEqual(['before', 'after', 'before'])
+    expect(Object.keys(double.stateDict())).toEqual(['weight'])
+  })
+
+  it('edits lists and dictionaries of modules', () => {
+    using list = new ModuleList([new SiLU()])
+    list.append(new Linear(1, 1)).extend([new Dropout()]).insert(0, new Dropout())
+    expect([...list].map((module) => module.constructor.name)).toEqual([
+      'Dropout',
+      'SiLU',
+      'Linear',
+      'Dropout',
+    ])
+    expect(list.pop().constructor.name).toBe('Dropout')
+    list.pop(0)
+    expect(Object.keys(list.stateDict())).toEqual(['1.weight', '1.bias'])
+    using dictionary = new ModuleDict<Module>({ a: new SiLU() }).update({ b: new Linear(1, 1) })
+    expect([...dictionary.items()].map(([key]) => key)).toEqual(['a', 'b'])
+    dictionary.pop('a')
+    expect([dictionary.has('a'), dictionary.length]).toEqual([false, 1])
+  })
+
+  it('holds parameters in lists and dictionaries', async () => {
+    class Scales extends Module {
+      readonly list = new ParameterList([torch.ones([2])])
+      readonly named = new ParameterDict({ shift: torch.zeros([1]) })
+    }
+    using scales = new Scales()
+    scales.list.append(torch.ones([1]))
+    expect([...scales.namedParameters()].map(([name]) => name)).toEqual([
+      'list.0',
+      'list.1',
+      'named.shift',
+    ])
+    scales.to('float64')
+    expect(scales.list.at(0).dtype).toBe('float64')
+    expect(scales.named.get('shift')?.requiresGrad).toBe(true)
+    expect(() => scales.list.at(5)).toThrow(/no index 5/)
   })
 })

@@ -126,6 +126,22 @@ describe('optimisers', () => {
     for (const parameter of [a, b]) parameter.dispose()
   })
 
+  it('take further parameters later', async () => {
+    const [a, b] = [1, 2].map(() => torch.keep(torch.ones([1]).requiresGrad_())) as [
+      torch.Tensor,
+      torch.Tensor,
+    ]
+    const optimizer = new optim.SGD([a], { lr: 0.1, momentum: 0.9 })
+    optimizer.addParamGroup({ params: [b], lr: 0.5 })
+    torch.scope(() => a.add(b).backward())
+    optimizer.step()
+    expect((await a.data())[0]).toBeCloseTo(0.9)
+    expect((await b.data())[0]).toBeCloseTo(0.5)
+    expect(optimizer.paramGroups.map(({ momentum }) => momentum)).toEqual([0.9, 0.9])
+    expect(() => optimizer.addParamGroup({ params: [a] })).toThrow(/twice/)
+    for (const parameter of [a, b]) parameter.dispose()
+  })
+
   it('refuse options out of range, no parameters, and a parameter twice', () => {
     torch.scope(() => {
       const parameter = torch.ones([1]).requiresGrad_()
@@ -134,6 +150,8 @@ describe('optimisers', () => {
       expect(() => new optim.SGD([parameter], { nesterov: true })).toThrow(/nesterov needs/)
       expect(() => new optim.RMSprop([])).toThrow(/no parameters/)
       expect(() => new optim.AdamW([parameter, parameter])).toThrow(/twice/)
+      const misspelt = { learningRate: 1 } as object
+      expect(() => new optim.SGD([parameter], misspelt)).toThrow(/no option 'learningRate'/)
     })
   })
 })
@@ -176,6 +194,14 @@ describe('learning-rate schedulers', () => {
       expect(second.getLastLr()[0]).toBeCloseTo(rates[5] as number, 12)
     },
   )
+
+  it('MultiplicativeLR multiplies what is there', () => {
+    const target = optimizer()
+    const on = target as unknown as AnyOptimizer
+    const scheduler = new optim.lrScheduler.MultiplicativeLR(on, (n) => 1 / n)
+    for (let step = 0; step < 3; step++) scheduler.step()
+    expect(target.group.lr).toBeCloseTo(0.4 / 6, 12)
+  })
 
   it('LambdaLR multiplies, and SequentialLR starts the next one at its milestone', () => {
     const target = optimizer()

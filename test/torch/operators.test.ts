@@ -476,7 +476,22 @@ describe('conversions and properties', () => {
       image.transpose(0, 1).isContiguous(),
     ]).toEqual([true, false, false])
     expect(last.isContiguous({ memoryFormat: 'channels_last' })).toBe(true)
-    expect(image.isContiguous({ memoryFormat: 'channels_last' })).toBe(false)
+    expect(image.isContiguous('channels_last')).toBe(false)
+    const volume = torch.zeros([2, 3, 4, 5, 6]).contiguous({ memoryFormat: 'channels_last_3d' })
+    expect(volume.isContiguous('channels_last_3d')).toBe(true)
+    expect(volume.isContiguous('channels_last')).toBe(false)
+    expect(() => volume.isContiguous('nhwc' as 'channels_last')).toThrow(/no memory format/)
+  })
+
+  test('sizes in bytes are known, and to() takes a device and a dtype', () => {
+    const half = x.to('cpu', 'float16')
+    expect([half.dtype, half.elementSize(), half.nbytes, half.isCpu, half.isCuda]).toEqual([
+      'float16',
+      2,
+      12,
+      true,
+      false,
+    ])
   })
 
   test('transposes are properties', async () => {

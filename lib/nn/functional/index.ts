@@ -7,20 +7,20 @@ export {
   avgPool1d,
   avgPool2d,
   avgPool3d,
-  batchNorm,
   bilinear,
   celu,
+  celu_,
   channelShuffle,
   conv1d,
   conv2d,
   conv3d,
+  convTbc,
   convTranspose1d,
   convTranspose2d,
   convTranspose3d,
   cosineSimilarity,
-  dropout,
   elu,
-  embedding,
+  elu_,
   gelu,
   glu,
   groupNorm,
@@ -28,9 +28,10 @@ export {
   hardsigmoid,
   hardswish,
   hardtanh,
-  instanceNorm,
+  hardtanh_,
   layerNorm,
   leakyRelu,
+  leakyRelu_,
   linear,
   logSigmoid,
   logSoftmax,
@@ -40,15 +41,19 @@ export {
   mish,
   oneHot,
   pairwiseDistance,
+  pdist,
   pixelShuffle,
   pixelUnshuffle,
   prelu,
   relu,
+  relu_,
   relu6,
   rmsNorm,
   rrelu,
+  rrelu_,
   scaledDotProductAttention,
   selu,
+  selu_,
   sigmoid,
   silu,
   softmax,
@@ -56,10 +61,28 @@ export {
   softshrink,
   tanh,
   threshold,
+  threshold_,
 } from '../../torch/index.js'
+export * from './activation.js'
 export { type HeadOrder, selfAttention } from './attention.js'
+export * from './dropout.js'
+export {
+  type BagMode,
+  type EmbeddingBagSettings,
+  type EmbeddingSettings,
+  embedding,
+  embeddingBag,
+} from './embedding.js'
 export { type InterpolateOptions, interpolate, upsampleNearest } from './interpolate.js'
 export * from './loss.js'
-export { localResponseNorm, type NormalizeOptions, normalize } from './normalize.js'
+export {
+  type BatchStatisticsOptions,
+  batchNorm,
+  instanceNorm,
+  localResponseNorm,
+  type NormalizeOptions,
+  normalize,
+} from './normalize.js'
 export { type PadMode, type PadOptions, pad } from './pad.js'
-export { lpPool } from './pooling.js'
+export * from './pooling.js'
+export * from './vision.js'

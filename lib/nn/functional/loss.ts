@@ -223,3 +223,55 @@ export function ctcLoss(
     zeroInfinity,
   ]) as Tensor
 }
+
+/** As `multiMarginLoss` with several classes each: input [B, C]; target int64 [B, C], a row's classes first, then -1. */
+export function multilabelMarginLoss(
+  input: Tensor,
+  target: Tensor,
+  options: LossOptions = {},
+): Tensor {
+  return torch.multilabelMarginLoss(input, target, number(options))
+}
+
+/** The mean over classes of binaryCrossEntropyWithLogits, target 0 or 1. input, target: [B, C]. */
+export function multilabelSoftMarginLoss(
+  input: Tensor,
+  target: Tensor,
+  options: LossOptions & { weight?: Tensor | null } = {},
+): Tensor {
+  const { weight = null } = options
+  return torch.scope(() => {
+    const losses = target
+      .mul(torch.logSigmoid(input))
+      .add(target.neg().add(1).mul(torch.logSigmoid(input.neg())))
+      .neg()
+    const weighted = weight === null ? losses : losses.mul(weight)
+    return reduce(weighted.mean([input.ndim - 1]), options)
+  })
+}
+
+export interface TripletDistanceOptions extends LossOptions {
+  /** Of two tensors [B, D], [B]; default the Euclidean distance. */
+  distanceFunction?: ((a: Tensor, b: Tensor) => Tensor) | null
+  /** Default 1. */
+  margin?: number
+  /** Takes the nearer of anchor and positive as the negative's partner (Balntas et al. 2016); default false. */
+  swap?: boolean
+}
+
+/** max(0, distance(anchor, positive) - distance(anchor, negative) + margin). All [B, D]. */
+export function tripletMarginWithDistanceLoss(
+  anchor: Tensor,
+  positive: Tensor,
+  negative: Tensor,
+  options: TripletDistanceOptions = {},
+): Tensor {
+  const { distanceFunction, margin = 1, swap = false } = options
+  const distance = distanceFunction ?? ((a: Tensor, b: Tensor) => torch.pairwiseDistance(a, b))
+  return torch.scope(() => {
+    const near = distance(anchor, positive)
+    const far = distance(anchor, negative)
+    const farther = swap ? torch.minimum(far, distance(positive, negative)) : far
+    return reduce(near.sub(farther).add(margin).clampMin(0), options)
+  })
+}

@@ -1,6 +1,7 @@
 /** Elements around a tensor (`torch.nn.functional.pad`). */
 import type { Tensor } from '../../torch/index.js'
 import * as torch from '../../torch/index.js'
+import { type Optional, optional } from '../optional.js'
 
 /** What lies outside, other than a constant. */
 export type PadMode = 'reflect' | 'replicate' | 'circular'
@@ -16,7 +17,11 @@ export interface PadOptions {
 export function pad(
   x: Tensor,
   padding: readonly number[],
-  { mode = 'constant', value = 0 }: PadOptions = {},
+  ...rest: Optional<[mode: 'constant' | PadMode, value: number], PadOptions>
 ): Tensor {
+  const { mode, value } = optional<Required<PadOptions>>('pad', rest, {
+    mode: 'constant',
+    value: 0,
+  })
   return torch.pad(x, padding, mode, mode === 'constant' ? value : null)
 }

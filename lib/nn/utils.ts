@@ -1,0 +1,74 @@
+/** Gradients and parameters as one (`torch.nn.utils`). */
+import { LandmarkDiffusionError } from '../errors.js'
+import type { Tensor } from '../torch/index.js'
+import * as torch from '../torch/index.js'
+
+/** The gradients of those parameters that have one; to be called in a scope. */
+function gradientsOf(parameters: Iterable<Tensor>): Tensor[] {
+  return torch.gradients([...parameters]).flatMap((gradient) => gradient ?? [])
+}
+
+function normOf(tensors: readonly Tensor[]): Tensor {
+  const norms = torch.call('aten::_foreach_norm.Scalar', [tensors, 2]) as Tensor[]
+  return torch.call('aten::linalg_vector_norm', [torch.stack(norms)]) as Tensor
+}
+
+/**
+ * Scales all gradients by min(1, maxNorm / (norm + 1e-6)), norm = the Euclidean norm over every
+ * element of every gradient. Nothing is awaited: the norm stays on the device. Every parameter given
+ * must have been reached by a backward pass since its gradient was cleared, or none.
+ *
+ * @returns the norm before clipping, a 0-dim tensor; null when no parameter has a gradient.
+ */
+export function clipGradNorm_(parameters: Iterable<Tensor>, maxNorm: number): Tensor | null {
+  return torch.noGrad(() =>
+    torch.scope(() => {
+      const gradients = gradientsOf(parameters)
+      if (gradients.length === 0) return null
+      const total = normOf(gradients)
+      const scale = total.add(1e-6).reciprocal().mul(maxNorm).clamp(null, 1)
+      torch.call('aten::_foreach_mul_.Tensor', [gradients, scale])
+      return total
+    }),
+  )
+}
+
+/** Cuts each element of each gradient to -clipValue..clipValue. */
+export function clipGradValue_(parameters: Iterable<Tensor>, clipValue: number): void {
+  torch.noGrad(() => {
+    torch.scope(() => {
+      for (const gradient of gradientsOf(parameters)) gradient.clamp_(-clipValue, clipValue)
+    })
+  })
+}
+
+/** The Euclidean norm over all elements of all tensors, a 0-dim tensor. */
+export function getTotalNorm(tensors: Iterable<Tensor>): Tensor {
+  return torch.noGrad(() => torch.scope(() => normOf([...tensors])))
+}
+
+/** All parameters in a row: [number of values]. */
+export function parametersToVector(parameters: Iterable<Tensor>): Tensor {
+  return torch.scope(() => torch.cat([...parameters].map((parameter) => parameter.reshape([-1]))))
+}
+
+/** Writes what `parametersToVector` made into parameters of the same shapes. */
+export function vectorToParameters(vector: Tensor, parameters: Iterable<Tensor>): void {
+  const targets = [...parameters]
+  const wanted = targets.reduce((sum, { numel }) => sum + numel, 0)
+  if (vector.numel !== wanted) {
+    throw new LandmarkDiffusionError(
+      'ERR_SCHEMA',
+      `vectorToParameters: the parameters have ${wanted} values, the vector ${vector.numel}.`,
+    )
+  }
+  torch.noGrad(() => {
+    torch.scope(() => {
+      let start = 0
+      for (const target of targets) {
+        target.copy_(vector.narrow(0, start, target.numel).reshape(target.shape))
+        start += target.numel
+      }
+    })
+  })
+}
