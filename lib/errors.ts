@@ -12,6 +12,7 @@ export type ErrorCode =
   | 'ERR_CHECKPOINT'
   | 'ERR_OUT_OF_MEMORY'
   | 'ERR_DIVERGED'
+  | 'ERR_DISTRIBUTED'
   | 'ERR_ABORTED'
   | 'ERR_PROGRAM'
   | 'ERR_USAGE'

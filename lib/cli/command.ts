@@ -52,15 +52,19 @@ export function say(line: string): void {
 let interrupt: AbortController | undefined
 
 /**
- * The signal that ctrl-C (or SIGTERM) aborts. The first one lets the command save and finish; the second one ends
- * the process at once. Installed at the first call, so a command that does not ask keeps the default behaviour.
+ * The signal that ctrl-C (or SIGTERM) aborts. The first one lets the command save and finish; the same one again ends
+ * the process at once. (Launchers such as torchrun pass ctrl-C on as SIGTERM, beside the terminal's own.) Installed
+ * at the first call, so a command that does not ask keeps the default behaviour.
  */
 export function interruptSignal(): AbortSignal {
   if (interrupt) return interrupt.signal
   const controller = new AbortController()
   interrupt = controller
+  const seen = new Set<NodeJS.Signals>()
   const onSignal = (name: NodeJS.Signals): void => {
-    if (controller.signal.aborted) process.exit(name === 'SIGINT' ? 130 : 143)
+    if (seen.has(name)) process.exit(name === 'SIGINT' ? 130 : 143)
+    seen.add(name)
+    if (controller.signal.aborted) return
     say(name === 'SIGINT' ? '\nStopping; press ctrl-C again to stop at once.' : '\nStopping.')
     controller.abort(new LandmarkDiffusionError('ERR_ABORTED', 'Interrupted before it was done.'))
   }

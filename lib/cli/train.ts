@@ -6,12 +6,14 @@ import {
   defineCommand,
   interruptSignal,
   Progress,
+  positiveInteger,
   printJson,
   repeatable,
   say,
   usageError,
   wholeNumber,
 } from './command.js'
+import { endWithLauncher, isSilentRank, launch } from './launch.js'
 import { formatDuration } from './progress.js'
 
 interface Options {
@@ -23,6 +25,7 @@ interface Options {
   resume?: boolean
   device?: string
   seed?: number
+  processes?: number
   schema?: boolean
   json?: boolean
 }
@@ -38,6 +41,8 @@ export function trainCommand(): Command {
       'landmark-diffusion train --preset small --data data/synthetic --out runs/first',
       "landmark-diffusion train --config my.yaml --data data/isbi --out runs/isbi --set train.lr=5e-4 --set 'model.attention=[8,16]'",
       'landmark-diffusion train --out runs/isbi --resume',
+      'landmark-diffusion train --preset paper --data data/isbi --out runs/paper --processes 4',
+      'torchrun --nnodes 2 --nproc-per-node 4 --no-python landmark-diffusion train --preset paper --data data/isbi --out runs/paper',
       'landmark-diffusion train --schema > config.schema.json',
     ],
   })
@@ -49,6 +54,7 @@ export function trainCommand(): Command {
     .option('--resume', 'go on exactly where the run in --out stopped')
     .option('--seed <n>', 'seed of everything random (train.seed)', wholeNumber)
     .option('--device <name>', 'where to compute; only cpu for now')
+    .option('--processes <n>', 'train in n processes, one a device', positiveInteger)
     .option('--schema', 'print the JSON Schema of the configuration, and stop')
     .option('--json', 'print a summary of the run as JSON at the end')
     .action(async (options: Options) => {
@@ -57,27 +63,43 @@ export function trainCommand(): Command {
         printJson(configJsonSchema())
         return
       }
-      await runTraining(options)
+      const { processes = 1, ...rest } = options
+      checkUsage(rest)
+      if (processes > 1) process.exitCode = await launch(wordsWithoutProcesses(), processes)
+      else await runTraining(rest)
     })
 }
 
-async function runTraining(options: Options): Promise<void> {
-  const { out, json, schema: _schema, ...rest } = options
-  if (out === undefined) throw usageError('Missing --out DIR, the folder of the run.')
+function checkUsage(options: Options): asserts options is Options & { out: string } {
+  if (options.out === undefined) throw usageError('Missing --out DIR, the folder of the run.')
   if (!options.resume && options.preset === undefined && options.config === undefined) {
     throw usageError('Missing --preset NAME or --config FILE: what should be trained?')
   }
-  const trainOptions: TrainOptions = { ...rest, out }
+}
+
+/** What this process was called with, for the processes that do the work. */
+function wordsWithoutProcesses(): string[] {
+  const words = process.argv.slice(2)
+  const place = words.indexOf('--processes')
+  if (place >= 0) words.splice(place, 2)
+  return words.filter((word) => !word.startsWith('--processes='))
+}
+
+async function runTraining({ json, schema: _schema, ...options }: Options & { out: string }) {
+  const trainOptions: TrainOptions = options
+  endWithLauncher()
   const { train } = await import('../training/trainer.js')
-  const report = new TrainingReport()
+  const report = isSilentRank() ? null : new TrainingReport()
   try {
     for await (const event of train(trainOptions, { signal: interruptSignal() })) {
-      report.take(event)
+      if (report) report.take(event)
+      else if (event.type === 'end' && event.reason === 'aborted')
+        process.exitCode = interruptedStatus
     }
   } finally {
-    report.finish()
+    report?.finish()
   }
-  if (json) printJson(report.summary)
+  if (json && report) printJson(report.summary)
 }
 
 /** Turns events into progress lines, and remembers what the end is to be told. */

@@ -73,7 +73,7 @@ export class Augmentation {
   }
 
   /**
-   * Changes a batch; returns at once, as its operations are only queued. Equal states of `random`
+   * Changes a batch; returns at once, as its operations are only queued. Equal `random`s
    * give equal results. The images given are left as they are, and stay the caller's.
    * @param images [B, 1, H, W] float, 0 ... 255
    * @param points [B * N * 2] x, y in pixels; NaN where missing

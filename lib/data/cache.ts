@@ -47,14 +47,14 @@ export class ImageCache implements Size {
   readonly width: number
   readonly height: number
   readonly length: number
-  readonly #pixels: Uint8Array
+  /** [length * height * width] grey */
+  readonly pixels: Uint8Array
 
-  /** pixels: [length * height * width] grey */
   constructor(pixels: Uint8Array, canvas: Size) {
     this.width = canvas.width
     this.height = canvas.height
     this.length = pixels.length / (canvas.width * canvas.height)
-    this.#pixels = pixels
+    this.pixels = pixels
     if (!Number.isInteger(this.length))
       throw new RangeError(
         `${pixels.length} pixels are not whole images of ${canvas.width} x ${canvas.height}`,
@@ -65,7 +65,13 @@ export class ImageCache implements Size {
   get(i: number): Uint8Array {
     if (!(i >= 0 && i < this.length)) throw new RangeError(`no image ${i} of ${this.length}`)
     const size = this.width * this.height
-    return this.#pixels.subarray(i * size, (i + 1) * size)
+    return this.pixels.subarray(i * size, (i + 1) * size)
+  }
+
+  /** `count` images from `first` on, over the same memory. */
+  section(first: number, count: number): ImageCache {
+    const size = this.width * this.height
+    return new ImageCache(this.pixels.subarray(first * size, (first + count) * size), this)
   }
 }
 

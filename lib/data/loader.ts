@@ -116,6 +116,11 @@ export class Loader {
     return { images, points, ids, indices, epoch, index }
   }
 
+  /** Passes over batches that other processes take. */
+  skip(batches: number): void {
+    for (let i = batches * this.#options.batchSize; i > 0; i--) this.#advance()
+  }
+
   #advance(): number {
     const { seed, epoch, index } = this.#position
     const sample = this.#order[index] as number

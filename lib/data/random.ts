@@ -1,6 +1,5 @@
 /**
- * A small seeded random generator whose whole state is four integers, so that a data order or an
- * augmentation can be saved and continued exactly. The algorithm is sfc32 (Chris Doty-Humphrey,
+ * A small seeded random generator: a data order or an augmentation is that of its seed. The algorithm is sfc32 (Chris Doty-Humphrey,
  * PractRand), seeded through splitmix32. Its numbers have nothing to do with torch's.
  */
 
@@ -31,22 +30,6 @@ export class Random {
     for (let i = 0; i < 12; i++) this.#next()
   }
 
-  static fromState(state: readonly number[]): Random {
-    const [a, b, c, d] = state
-    if (state.length !== 4 || !state.every(Number.isInteger))
-      throw new RangeError('the state of a Random is four integers')
-    const random = new Random(0)
-    random.#a = a as number
-    random.#b = b as number
-    random.#c = c as number
-    random.#d = d as number
-    return random
-  }
-
-  state(): number[] {
-    return [this.#a, this.#b, this.#c, this.#d]
-  }
-
   #next(): number {
     const t = (((this.#a + this.#b) | 0) + this.#d) | 0
     this.#d = (this.#d + 1) | 0
@@ -72,7 +55,7 @@ export class Random {
     return Math.floor(this.uniform() * n)
   }
 
-  /** Normal; always two draws, nothing is kept back, so that the state is all there is. */
+  /** Normal; always two draws. */
   normal(mean = 0, sd = 1): number {
     const radius = Math.sqrt(-2 * Math.log((this.#next() + 0.5) / 2 ** 32))
     return mean + sd * radius * Math.cos((2 * Math.PI * this.#next()) / 2 ** 32)

@@ -32,6 +32,7 @@ export {
 export type { Target } from './conversion.js'
 export { to } from './conversion.js'
 export * from './create.js'
+export * as distributed from './distributed/index.js'
 export type { DType, TypedArray } from './dtype.js'
 export * from './generated/index.js'
 export type { Index, Slice } from './indexing.js'

@@ -120,8 +120,11 @@ export const slots = {
   storage: 7,
 } as const
 
+/** c10d::ReduceOp::RedOpType. */
+export const reductions = { sum: 0, product: 2, min: 3, max: 4 } as const
+
 export type MakeError = (
-  kind: 'op' | 'memory',
+  kind: 'op' | 'memory' | 'distributed',
   op: string,
   inputs: string,
   message: string,
@@ -275,6 +278,25 @@ export interface Native {
   /** Names of the passes, and which are on by default. */
   programPasses(): Record<string, boolean>
   disposeProgram(program: Opaque): void
+  joinGroup(
+    backend: string,
+    host: string,
+    port: number,
+    serve: boolean,
+    rank: number,
+    size: number,
+    timeout: number,
+  ): Promise<void>
+  /** The reason is what the others are told; '' in peace. */
+  leaveGroup(reason: string): Promise<void>
+  /** `detail`: number of the reduction, or the rank that a broadcast comes from. */
+  startCollective(kind: 'allReduce' | 'broadcast' | 'barrier', id: number, detail: number): Opaque
+  /** Holds the queue; a failure poisons `id`. */
+  endCollective(flight: Opaque, id: number): Promise<void>
+  createReducer(reducer: number, parameters: readonly number[], bucketBytes: number): void
+  prepareReducer(reducer: number): void
+  finishReducer(reducer: number): Promise<void>
+  releaseReducer(reducer: number): void
   /** State of the CPU's default generator to and from a tensor. */
   readRngState(id: number): void
   writeRngState(id: number): void

@@ -127,6 +127,7 @@ function programMessage(message: string, trace: number): string {
 onFailure((kind, op, inputs, message, trace, cause) => {
   if (op === 'program')
     return new LandmarkDiffusionError('ERR_PROGRAM', programMessage(message, trace))
+  if (kind === 'distributed') return new LandmarkDiffusionError('ERR_DISTRIBUTED', message.trim())
   const failed = `${op}(${inputs}): ${message.trim()}`
   const error =
     kind === 'memory'

@@ -1,4 +1,4 @@
-/** A checkpoint is one safetensors file: weights, averages, optimiser and random states as tensors, everything else as JSON in its header. Written beside the old one and renamed, so that neither a full disk nor SIGKILL costs the last good state. */
+/** A checkpoint is one safetensors file: weights, averages and optimiser as tensors, everything else as JSON in its header. Written beside the old one and renamed, so that neither a full disk nor SIGKILL costs the last good state. */
 
 import { existsSync } from 'node:fs'
 import { z } from 'zod'
@@ -26,7 +26,6 @@ const metadataSchema = z.looseObject({
   progress: z.object({
     step: z.int().min(0),
     loader: z.object({ seed: z.int(), epoch: z.int(), index: z.int() }),
-    augmentation: z.array(z.int()),
     emaUpdates: z.int().min(0),
   }),
 })
@@ -38,7 +37,7 @@ export interface CheckpointMetadata extends z.infer<typeof metadataSchema> {
 
 export interface Checkpoint {
   metadata: CheckpointMetadata
-  /** `model.*`, `ema.*` (absent without averaging), `optim.*`, `rng.*`; the caller frees them. */
+  /** `model.*`, `ema.*` (absent without averaging), `optim.*`; the caller frees them. */
   tensors: Record<string, Tensor>
 }
 

@@ -1,11 +1,15 @@
-/** Everything that changes while a model is trained: weights, averages, optimiser, random states, data position. One `step` queues one batch; `capture` and `restore` make a run continue as if it had never stopped. */
+/**
+ * Everything that changes while a model is trained: weights, averages, optimiser, data position. `advance`
+ * queues one batch; `capture` and `restore` make a run continue as if it had never stopped. What is random
+ * about a batch depends on the seed and the batch's number alone, so there are no random states to keep, and it
+ * is the same whichever process computes the batch.
+ */
 
 import { Augmentation } from '../data/augmentation.js'
 import type { ImageCache } from '../data/cache.js'
 import type { Sample } from '../data/isbi2015.js'
 import { type Batch, Loader, type LoaderPosition } from '../data/loader.js'
 import { Random } from '../data/random.js'
-import { LandmarkDiffusionError } from '../errors.js'
 import type { Point } from '../landmarks/geometry.js'
 import { encodeTargets } from '../landmarks/heatmap.js'
 import type { UNet } from '../model/index.js'
@@ -20,15 +24,25 @@ import {
   landmarkSet,
   withPrecision,
 } from './parts.js'
+import type { Peers } from './peers.js'
 import { accumulation, learningRate, totalSteps } from './schedule.js'
 
 type Tensor = torch.Tensor
 
-/** What one batch came to. */
+/** What one batch came to, or one of each rank on average. */
 export interface StepFigures {
   loss: number
   nll: number
   mse: number
+}
+
+/** Why a run is to stop before its end. All ranks must do so after the same batch. */
+export type StopReason = 'aborted' | 'time'
+
+/** Figures, and the stop that some rank wished for when it queued the batch. */
+export interface StepOutcome {
+  figures: StepFigures
+  stop: StopReason | null
 }
 
 /** Where the run stands, apart from its tensors. */
@@ -36,23 +50,14 @@ export interface Progress {
   /** Batches done. */
   step: number
   loader: LoaderPosition
-  /** State of the augmentation's generator. */
-  augmentation: number[]
   emaUpdates: number
 }
 
 /** A whole state that training can continue from. */
 export interface Captured {
   progress: Progress
-  /** Live handles of `model.*`, `ema.*`, `optim.*`, and the random states `rng.*` (uint8), which the caller frees. */
+  /** Live handles of `model.*`, `ema.*`, `optim.*`. */
   tensors: Record<string, Tensor>
-}
-
-/** Progress and random states at the end of an update, awaited only when they are saved. */
-interface Mark {
-  progress: Progress
-  generator: Promise<Uint8Array>
-  defaultGenerator: Promise<Uint8Array>
 }
 
 export class Session implements Disposable {
@@ -60,31 +65,32 @@ export class Session implements Disposable {
   readonly ema: Ema | null
   readonly total: number
   readonly #config: Config
+  readonly #peers: Peers
+  readonly #reducer: torch.distributed.Reducer | null
   readonly #loader: Loader
   readonly #optimizer: AdamW
   readonly #objective: ReturnType<typeof createObjective>
   readonly #generator: torch.Generator
   readonly #augmentation: Augmentation | null
   readonly #learningRate: LearningRate
-  #random: Random
   #step = 0
   /** Batches whose gradients wait for an update. */
   #accumulated = 0
-  /** The last update, when batches have come after it. */
-  #mark: Mark | null = null
+  /** Where the last update was, when batches have come after it. */
+  #mark: Progress | null = null
 
   /** Seeds torch's default generator, which gives the first weights and the dropout. */
-  constructor(config: Config, cache: ImageCache, samples: readonly Sample[]) {
+  constructor(config: Config, cache: ImageCache, samples: readonly Sample[], peers: Peers) {
     const { train, data, augmentation } = config
     this.#config = config
+    this.#peers = peers
     torch.manualSeed(train.seed)
     this.model = createModel(config)
+    this.#reducer = peers.reducer(this.model.parameters())
     this.ema = train.ema ? new Ema(this.model, train.ema) : null
     this.#optimizer = new AdamW(this.model.namedParameters(), train)
     this.#objective = createObjective(config)
-    // Not the seed of the default generator: the noise must not repeat the numbers of the weights.
-    this.#generator = new torch.Generator('cpu', train.seed + 1)
-    this.#random = new Random(train.seed, 2)
+    this.#generator = new torch.Generator('cpu')
     this.#augmentation = augmentation
       ? new Augmentation(augmentation, { width: data.width, height: data.height })
       : null
@@ -97,7 +103,7 @@ export class Session implements Disposable {
     this.#learningRate = learningRate(train, this.total)
   }
 
-  /** Batches done. */
+  /** Batches done, those of all ranks. */
   get step(): number {
     return this.#step
   }
@@ -107,41 +113,59 @@ export class Session implements Disposable {
     return this.#loader.position.epoch
   }
 
-  /** The learning rate of the next step. */
+  /** The learning rate of the next batch; with several ranks of the last of theirs. */
   get lr(): number {
-    return this.#learningRate(this.#step)
+    return this.#learningRate(this.#step + this.#peers.size - 1)
   }
 
   /**
-   * Queues one batch: augmentation, loss, backward and, at the end of an accumulation, clipping,
-   * AdamW and the moving average. Returns at once; the promise gives the losses.
+   * Queues one batch, of as many as there are ranks: augmentation, loss, backward and, at the end of an
+   * accumulation, clipping, AdamW and the moving average. Returns at once; the promise tells what it came to.
    */
-  advance(): Promise<StepFigures> {
-    const { train } = this.#config
+  advance(stop: StopReason | null = null): Promise<StepOutcome> {
+    const { rank, size } = this.#peers
+    const first = this.#loader.position
+    this.#loader.skip(rank)
     const batch = this.#loader.next()
-    const window = accumulation(train.accumulate, batch.epoch)
-    if (window > 1 && this.#accumulated === 0) this.#mark = this.#takeMark(batch)
-    const lr = this.lr
-    let figures: Promise<StepFigures> | undefined
+    this.#loader.skip(size - 1 - rank)
+    const window = accumulation(this.#config.train.accumulate, first.epoch)
+    if (window > 1 && this.#accumulated === 0) this.#mark = this.#here(first)
+    const { lr } = this
+    const isUpdate = this.#accumulated + 1 >= window
+    let outcome: Promise<StepOutcome> | undefined
     torch.scope(() => {
-      const { loss, nll, mse } = this.#forward(batch)
-      figures = readFigures([loss, nll, mse])
-      ;(window > 1 ? loss.div(window) : loss).backward()
-      this.#accumulated += 1
-      if (this.#accumulated >= window) this.#update(lr)
+      const losses = this.#forward(batch, this.#seed(this.#step + rank))
+      const values = outcomeTensor(losses, stop)
+      const averaged = this.#peers.average(values)
+      if (isUpdate) this.#reducer?.prepare()
+      ;(window > 1 ? losses.loss.div(window) : losses.loss).backward()
+      const exchanged = isUpdate ? this.#reducer?.finish() : undefined
+      averaged()
+      const read = values.data()
+      if (isUpdate) this.#update(lr)
+      outcome = Promise.all([read, exchanged]).then(([n]) => outcomeOf(n as Float32Array))
     })
-    this.#step += 1
-    return figures as unknown as Promise<StepFigures>
+    this.#accumulated = isUpdate ? 0 : this.#accumulated + 1
+    this.#step += size
+    return outcome as unknown as Promise<StepOutcome>
   }
 
-  #forward(batch: Batch): { loss: Tensor; nll: Tensor; mse: Tensor } {
+  /** Seeds the noise and the dropout of a batch; returns what draws its augmentation. */
+  #seed(batch: number): Random {
+    const random = new Random(this.#config.train.seed, batch)
+    this.#generator.manualSeed(random.bits())
+    torch.manualSeed(random.bits())
+    return random
+  }
+
+  #forward(batch: Batch, random: Random): { loss: Tensor; nll: Tensor; mse: Tensor } {
     const { data, train, diffusion } = this.#config
     const size = batch.ids.length
     const raw = torch
       .tensor(batch.images, { shape: [size, 1, data.height, data.width], dtype: 'uint8' })
       .to('float32')
     const { images, points } = this.#augmentation
-      ? this.#augmentation.apply(raw, batch.points, this.#random)
+      ? this.#augmentation.apply(raw, batch.points, random)
       : { images: raw, points: batch.points }
     const { target, mask } = targetTensors(points, size, data)
     const example = { image: imageToNetwork(images, data.imageRange), target, mask }
@@ -158,7 +182,6 @@ export class Session implements Disposable {
     this.#optimizer.step()
     this.#optimizer.zeroGrad()
     this.ema?.update()
-    this.#accumulated = 0
     this.#mark = null
   }
 
@@ -166,37 +189,30 @@ export class Session implements Disposable {
    * The state to be saved. Within an accumulation it is that of the last update: gradients are not
    * saved, their few batches are done again.
    */
-  async capture(): Promise<Captured> {
-    const mark = this.#mark ?? this.#takeMark(this.#loader.position)
-    const [generator, defaultGenerator] = await Promise.all([mark.generator, mark.defaultGenerator])
-    return {
-      progress: mark.progress,
-      tensors: {
-        ...this.#live(),
-        'rng.generator': torch.tensor(generator, { dtype: 'uint8' }),
-        'rng.default': torch.tensor(defaultGenerator, { dtype: 'uint8' }),
-      },
-    }
+  capture(): Captured {
+    return { progress: this.#mark ?? this.#here(this.#loader.position), tensors: this.#live() }
   }
 
-  /** Continues from a captured state. @throws ERR_CHECKPOINT when it does not fit this configuration. */
-  async restore({ progress, tensors }: Captured): Promise<void> {
+  /** Takes the tensors of a captured state. @throws ERR_CHECKPOINT when they do not fit this configuration. */
+  load(tensors: Readonly<Record<string, Tensor>>): void {
     const part = (prefix: string) => withoutPrefix(tensors, prefix)
     this.model.loadStateDict(part('model.'))
     this.ema?.loadStateDict(part('ema.'))
     this.#optimizer.loadStateDict(part('optim.'))
-    if (this.ema) this.ema.updates = progress.emaUpdates
-    const { generator, default: defaultGenerator } = part('rng.')
-    if (!generator || !defaultGenerator) {
-      throw new LandmarkDiffusionError('ERR_CHECKPOINT', 'the checkpoint has no random states')
-    }
-    this.#generator.setState((await generator.data()) as Uint8Array)
-    torch.setRngState((await defaultGenerator.data()) as Uint8Array)
-    this.#loader.restore(progress.loader)
-    this.#random = Random.fromState(progress.augmentation)
-    this.#step = progress.step
+  }
+
+  /** Goes on from where a captured state was. */
+  seek({ step, loader, emaUpdates }: Progress): void {
+    if (this.ema) this.ema.updates = emaUpdates
+    this.#loader.restore(loader)
+    this.#step = step
     this.#accumulated = 0
     this.#mark = null
+  }
+
+  /** Gives all ranks the tensors of the first. */
+  async agree(): Promise<void> {
+    await this.#peers.copyFromFirst(Object.values(this.#live()))
   }
 
   /** Whether every weight is a finite number: a last look before a good checkpoint is replaced. */
@@ -212,18 +228,10 @@ export class Session implements Disposable {
     return Number.isFinite(value)
   }
 
-  #takeMark(position: { epoch: number; index: number }): Mark {
+  #here({ epoch, index }: { epoch: number; index: number }): Progress {
     const { seed } = this.#loader.position
-    return {
-      progress: {
-        step: this.#step,
-        loader: { seed, epoch: position.epoch, index: position.index },
-        augmentation: this.#random.state(),
-        emaUpdates: this.ema?.updates ?? 0,
-      },
-      generator: this.#generator.getState(),
-      defaultGenerator: torch.getRngState(),
-    }
+    const loader = { seed, epoch, index }
+    return { step: this.#step, loader, emaUpdates: this.ema?.updates ?? 0 }
   }
 
   #live(): Record<string, Tensor> {
@@ -235,6 +243,7 @@ export class Session implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#reducer?.dispose()
     this.#augmentation?.[Symbol.dispose]()
     this.#objective.dispose()
     this.#generator.dispose()
@@ -244,11 +253,20 @@ export class Session implements Disposable {
   }
 }
 
-async function readFigures(scalars: Tensor[]): Promise<StepFigures> {
-  const [loss = 0, nll = 0, mse = 0] = (await torch
-    .stack(scalars.map((scalar) => scalar.detach()))
-    .data()) as Float32Array
-  return { loss, nll, mse }
+/** [5]: the three losses, and a vote for each reason to stop. */
+function outcomeTensor(
+  { loss, nll, mse }: Record<keyof StepFigures, Tensor>,
+  stop: StopReason | null,
+): Tensor {
+  const votes = torch.tensor([Number(stop === 'aborted'), Number(stop === 'time')], {
+    dtype: 'float32',
+  })
+  return torch.cat([torch.stack([loss, nll, mse].map((scalar) => scalar.detach())), votes])
+}
+
+function outcomeOf([loss = 0, nll = 0, mse = 0, aborted = 0, time = 0]: Float32Array): StepOutcome {
+  const stop = aborted > 0 ? 'aborted' : time > 0 ? 'time' : null
+  return { figures: { loss, nll, mse }, stop }
 }
 
 /** points: [B * N * 2] in network pixels, NaN where missing -> target pixels int64 [B, N] and mask float [B, N]. */

@@ -1,16 +1,15 @@
 /** `train`: a run from its configuration to its checkpoints, as an async iterator of what happens. It goes on only while its events are taken. */
 
-import { buildCache, ImageCache } from '../data/cache.js'
-import { readIsbi, type Sample } from '../data/isbi2015.js'
 import { LandmarkDiffusionError } from '../errors.js'
-import * as torch from '../torch/index.js'
 import { type CheckpointMetadata, readCheckpoint, writeCheckpoint } from './checkpoint.js'
 import type { Config, ConfigSources } from './config.js'
 import { MetricsLog } from './metrics-log.js'
+import { Peers } from './peers.js'
 import { openRun } from './resume.js'
-import { fingerprint, RunFolder } from './run-folder.js'
-import { Session, type StepFigures } from './session.js'
-import { splitValidation, type ValidationFigures, Validator } from './validation.js'
+import { decodeSamples, listSamples } from './run-data.js'
+import { RunFolder } from './run-folder.js'
+import { Session, type StepFigures, type StepOutcome, type StopReason } from './session.js'
+import { type ValidationFigures, Validator } from './validation.js'
 
 export interface TrainOptions extends ConfigSources {
   /** Folder of a data set in the ISBI layout. Default, when resuming: the one the run began with. */
@@ -43,7 +42,7 @@ export type TrainEvent =
     }
   | ({
       type: 'step'
-      /** Batches done, this one included. */
+      /** Batches done, this one included; with several ranks, one of each. */
       step: number
       epoch: number
       lr: number
@@ -52,7 +51,7 @@ export type TrainEvent =
   | ({ type: 'validation'; step: number; best: boolean } & ValidationFigures)
   | { type: 'checkpoint'; step: number; name: 'last' | 'best'; file: string }
   | { type: 'warning'; message: string }
-  | { type: 'end'; step: number; seconds: number; reason: 'done' | 'aborted' | 'time' }
+  | { type: 'end'; step: number; seconds: number; reason: 'done' | StopReason }
 
 /** Batches that may be queued beyond the one whose loss has been read: JavaScript never waits for the last, and never runs far ahead. */
 const runAhead = 2
@@ -63,68 +62,70 @@ const runAhead = 2
  * saving. Seeds torch's default generator, so that two runs at once in one process disturb each
  * other's dropout.
  *
+ * With `torchrun`'s variables in the environment it is one of several processes that train one model
+ * (docs/distributed.md); only the first needs the options, and only it writes.
+ *
  * @throws ERR_CONFIG, ERR_DATA, ERR_IMAGE before it starts; ERR_CHECKPOINT where one cannot be read
- * or written; ERR_DIVERGED when the loss is no number any more
+ * or written; ERR_DIVERGED when the loss is no number any more; ERR_DISTRIBUTED when another process
+ * is lost
  */
 export async function* train(
   options: TrainOptions,
   { signal }: { signal?: AbortSignal | undefined } = {},
 ): AsyncGenerator<TrainEvent, void, void> {
-  const folder = new RunFolder(options.out)
-  const { config, data, resume } = await openRun(folder, options)
-  const { width, height, truth } = config.data
-  const samples = await readIsbi(data, { split: 'train', truth })
-  const marked = samples.filter(({ points }) => points !== null)
-  if (marked.length === 0) {
-    throw new LandmarkDiffusionError(
-      'ERR_DATA',
-      `${data}: no training image has annotations; expected AnnotationsByMD/400_senior and 400_junior`,
-    )
+  const peers = await Peers.join()
+  let parting = 'it left the run before its end'
+  try {
+    yield* trainTogether(options, peers, signal)
+    parting = ''
+  } catch (error) {
+    parting = error instanceof Error ? error.message : String(error)
+    throw error
+  } finally {
+    await peers.leave(parting)
   }
-  const split = splitValidation(marked.length, config.train.validation)
-  const pick = (places: number[]) => places.map((place) => marked[place] as Sample)
-  const [training, validation] = [pick(split.training), pick(split.validation)]
-  const checkpoint = resume ? await readCheckpoint(folder.checkpoint('last')) : null
-  const print = fingerprint(marked)
-  if (checkpoint && checkpoint.metadata.data !== print) {
+}
+
+async function* trainTogether(
+  options: TrainOptions,
+  peers: Peers,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<TrainEvent, void, void> {
+  const folder = new RunFolder(options.out)
+  const { config, data, resume } = await peers.fromFirst(() => openRun(folder, options))
+  const samples = await peers.fromFirst(() => listSamples(data, config))
+  const { training, validation, fingerprint } = samples
+  const checkpoint =
+    resume && peers.isFirst ? await readCheckpoint(folder.checkpoint('last')) : null
+  if (checkpoint && checkpoint.metadata.data !== fingerprint) {
     throw new LandmarkDiffusionError(
       'ERR_DATA',
       `${data}: these are not the images and points that the run in ${folder.path} was begun with; give the same data set, or another --out`,
     )
   }
 
-  await folder.create()
-  const warnings: TrainEvent[] = []
-  let decoded = { done: 0, total: marked.length }
-  const caching = buildCache(
+  if (peers.isFirst) await folder.create()
+  const { width, height } = config.data
+  const images = yield* decodeSamples(
     [...training, ...validation],
-    { width, height },
+    config.data,
     folder.cacheFile(`train-${width}x${height}`),
-    {
-      ...(signal ? { signal } : {}),
-      onProgress: (progress) => {
-        decoded = progress
-      },
-      onWarning: (message) => warnings.push({ type: 'warning', message }),
-    },
+    { peers, signal },
   )
-  let cache: ImageCache | null = null
-  while (!cache) {
-    const tick = new Promise<null>((resolve) => setTimeout(resolve, 100, null))
-    cache = await Promise.race([caching, tick])
-    yield { type: 'prepare', ...decoded }
-  }
-  yield* warnings
-
-  using session = new Session(config, section(cache, 0, training.length), training)
+  using session = new Session(config, images.section(0, training.length), training, peers)
   if (checkpoint) {
-    const { metadata, tensors } = checkpoint
-    await session.restore({ progress: metadata.progress, tensors })
-    for (const tensor of Object.values(tensors)) tensor.dispose()
+    session.load(checkpoint.tensors)
+    for (const tensor of Object.values(checkpoint.tensors)) tensor.dispose()
   }
-  await folder.writeConfig(config)
-  await folder.writeEnvironment({ folder: data, images: marked.length, fingerprint: print })
-  await using log = await MetricsLog.open(folder.metricsFile, session.step)
+  const resumed = await peers.fromFirst(() => checkpoint?.metadata ?? null)
+  if (resumed) session.seek(resumed.progress)
+  await session.agree()
+  if (peers.isFirst) {
+    await folder.writeConfig(config)
+    const count = training.length + validation.length
+    await folder.writeEnvironment({ folder: data, images: count, fingerprint })
+  }
+  await using log = peers.isFirst ? await MetricsLog.open(folder.metricsFile, session.step) : null
   yield {
     type: 'start',
     folder: folder.path,
@@ -135,18 +136,10 @@ export async function* train(
     validationImages: validation.length,
     parameters: session.model.parameterCount(),
   }
-  const validator =
-    validation.length > 0
-      ? new Validator(config, section(cache, training.length, validation.length), validation)
-      : null
-  const run = new Run({ config, folder, session, validator, log, fingerprint: print })
-  yield* run.events(checkpoint?.metadata ?? null, signal)
-}
-
-/** `count` images of a cache from `first` on, as a cache over the same memory. */
-function section(cache: ImageCache, first: number, count: number): ImageCache {
-  const { buffer, byteOffset, length } = cache.get(first)
-  return new ImageCache(new Uint8Array(buffer, byteOffset, count * length), cache)
+  const held = images.section(training.length, validation.length)
+  const validator = validation.length > 0 ? new Validator(config, held, validation) : null
+  const run = new Run({ config, folder, session, validator, log, fingerprint, peers })
+  yield* run.events(resumed, signal)
 }
 
 interface RunParts {
@@ -154,8 +147,10 @@ interface RunParts {
   folder: RunFolder
   session: Session
   validator: Validator | null
-  log: MetricsLog
+  /** Of the first rank. */
+  log: MetricsLog | null
   fingerprint: string
+  peers: Peers
 }
 
 /** A queued batch whose losses have not been read yet. */
@@ -163,7 +158,7 @@ interface Queued {
   step: number
   epoch: number
   lr: number
-  figures: Promise<StepFigures>
+  outcome: Promise<StepOutcome>
 }
 
 /** The loop over batches, with what is due between them. */
@@ -172,12 +167,14 @@ class Run {
   readonly #queue: Queued[] = []
   readonly #speed: Speedometer
   #window: StepFigures[] = []
+  /** What a batch of several ranks brought word of. */
+  #agreed: StopReason | null = null
   #best: CheckpointMetadata['best'] = null
   #began = 0
 
   constructor(parts: RunParts) {
     this.#parts = parts
-    this.#speed = new Speedometer(parts.config.train.batchSize)
+    this.#speed = new Speedometer(parts.config.train.batchSize * parts.peers.size)
   }
 
   async *events(
@@ -189,14 +186,14 @@ class Run {
     this.#best = resumed?.best ?? null
     this.#began = performance.now() - (resumed?.seconds ?? 0) * 1000
     let saved = session.step
-    let reason: 'done' | 'aborted' | 'time' = 'done'
+    let reason: 'done' | StopReason = 'done'
     let validationDue = resumed?.validationDue ?? false
     session.model.train()
     for (;;) {
       const finished = session.step >= session.total
+      const wish = this.#wish(signal)
       if (!finished) {
-        if (signal?.aborted) reason = 'aborted'
-        else if (train.minutes !== null && this.#seconds >= train.minutes * 60) reason = 'time'
+        reason = (this.#parts.peers.isAlone ? wish : this.#agreed) ?? 'done'
         if (reason !== 'done') break
       }
       if (validationDue) {
@@ -204,30 +201,45 @@ class Run {
         validationDue = false
       }
       if (finished) break
-      if (session.step > saved && session.step % train.checkpointEvery === 0) {
+      if (session.step > saved && this.#isDue(session.step, train.checkpointEvery)) {
         yield* this.#drain()
-        yield await this.#save('last', false)
+        yield* this.#save('last', false)
         saved = session.step
       }
-      yield* this.#enqueue()
+      yield* this.#enqueue(wish)
       const { step } = session
       validationDue =
         this.#parts.validator !== null &&
-        (step % train.validation.every === 0 || step >= session.total)
+        (this.#isDue(step, train.validation.every) || step >= session.total)
     }
     yield* this.#drain()
-    yield await this.#save('last', validationDue)
+    yield* this.#save('last', validationDue)
+    // The others stay until the last checkpoint is safe: if it cannot be written, all end as failed.
+    await this.#parts.peers.meet()
     yield { type: 'end', step: session.step, seconds: this.#seconds, reason }
   }
 
+  /** Why this process would stop now. Several do so together, when the batch that brings word of it is reported. */
+  #wish(signal: AbortSignal | undefined): StopReason | null {
+    const { minutes } = this.#parts.config.train
+    if (signal?.aborted) return 'aborted'
+    return minutes !== null && this.#seconds >= minutes * 60 ? 'time' : null
+  }
+
+  /** Whether the last batch, or the last one of each rank, took `step` over a multiple of `every`. */
+  #isDue(step: number, every: number): boolean {
+    const before = step - this.#parts.peers.size
+    return Math.floor(step / every) > Math.floor(before / every)
+  }
+
   /** Queues one batch, and reports the one `runAhead` before it. */
-  async *#enqueue(): AsyncGenerator<TrainEvent, void, void> {
+  async *#enqueue(wish: StopReason | null): AsyncGenerator<TrainEvent, void, void> {
     const { session } = this.#parts
     const { epoch, lr } = session
-    const figures = session.advance()
+    const outcome = session.advance(wish)
     // Read later; a failure in between must not count as unhandled.
-    figures.catch(() => undefined)
-    this.#queue.push({ step: session.step, epoch, lr, figures })
+    outcome.catch(() => undefined)
+    this.#queue.push({ step: session.step, epoch, lr, outcome })
     if (this.#queue.length > runAhead) yield await this.#report(this.#queue.shift() as Queued)
   }
 
@@ -237,56 +249,59 @@ class Run {
     }
   }
 
-  async #report({ step, epoch, lr, figures: promise }: Queued): Promise<TrainEvent> {
-    const figures = await promise
+  async #report({ step, epoch, lr, outcome }: Queued): Promise<TrainEvent> {
+    const { figures, stop } = await outcome
+    this.#agreed ??= stop
     if (!Object.values(figures).every(Number.isFinite)) throw this.#diverged(step, figures)
     const imagesPerSecond = this.#speed.tick()
     this.#window.push(figures)
     const { log, config } = this.#parts
-    if (step % config.train.logEvery === 0) {
+    if (this.#isDue(step, config.train.logEvery)) {
       const mean = meanFigures(this.#window)
       this.#window = []
       const seconds = this.#seconds
-      await log.append({ type: 'train', step, epoch, ...mean, lr, imagesPerSecond, seconds })
+      await log?.append({ type: 'train', step, epoch, ...mean, lr, imagesPerSecond, seconds })
     }
     return { type: 'step', step, epoch, ...figures, lr, imagesPerSecond }
   }
 
   async *#validate(): AsyncGenerator<TrainEvent, void, void> {
     yield* this.#drain()
-    const { session, validator, log } = this.#parts
+    const { session, validator, log, peers } = this.#parts
     if (!validator) return
-    const score = () => validator.score(session.model)
+    const score = () => validator.score(session.model, peers)
     const figures = await (session.ema ? session.ema.use(score) : score())
     const { step } = session
     const best = this.#best === null || figures.mre < this.#best.mre
-    await log.append({ type: 'validation', step, ...figures, best })
+    await log?.append({ type: 'validation', step, ...figures, best })
     yield { type: 'validation', step, best, ...figures }
     if (best) {
       this.#best = { step, mre: figures.mre }
-      yield await this.#save('best', false)
+      yield* this.#save('best', false)
     }
     this.#speed.reset()
   }
 
   /** Writes a checkpoint, but never one whose weights are not numbers. */
-  async #save(name: 'last' | 'best', validationDue: boolean): Promise<TrainEvent> {
-    const { session, folder, config, fingerprint } = this.#parts
+  async *#save(
+    name: 'last' | 'best',
+    validationDue: boolean,
+  ): AsyncGenerator<TrainEvent, void, void> {
+    const { session, folder, config, fingerprint, peers } = this.#parts
     if (!(await session.isFinite())) throw this.#diverged(session.step, null)
+    if (!peers.isFirst) return
     const file = folder.checkpoint(name)
-    await torch.scopeAsync(async () => {
-      const { progress, tensors } = await session.capture()
-      await writeCheckpoint(file, tensors, {
-        config,
-        data: fingerprint,
-        seconds: this.#seconds,
-        best: this.#best,
-        validationDue,
-        progress,
-      })
+    const { progress, tensors } = session.capture()
+    await writeCheckpoint(file, tensors, {
+      config,
+      data: fingerprint,
+      seconds: this.#seconds,
+      best: this.#best,
+      validationDue,
+      progress,
     })
     this.#speed.reset()
-    return { type: 'checkpoint', step: session.step, name, file }
+    yield { type: 'checkpoint', step: session.step, name, file }
   }
 
   #diverged(step: number, figures: StepFigures | null): LandmarkDiffusionError {

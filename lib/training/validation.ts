@@ -8,6 +8,7 @@ import { Predictor } from '../inference/predictor.js'
 import { fitCanvas } from '../landmarks/geometry.js'
 import type { UNet } from '../model/index.js'
 import type { Config } from './config-schema.js'
+import type { Peers } from './peers.js'
 
 export interface ValidationFigures {
   /** Mean radial error over all points, in `unit`. */
@@ -56,41 +57,55 @@ export class Validator {
     this.#samples = samples
   }
 
-  /** Leaves the model in training mode. */
-  async score(model: UNet, signal?: AbortSignal): Promise<ValidationFigures> {
+  /** Each rank scores a share of the images; all get the figures. Leaves the model in training mode. */
+  async score(model: UNet, peers: Peers): Promise<ValidationFigures> {
     const { steps, seed } = this.#config.train.validation
     const predictor = new Predictor(model, this.#config)
-    const errors: number[] = []
     const unit = this.#samples.every(({ pixelSize }) => pixelSize) ? 'mm' : 'px'
+    // Of all points: the error, and whether there is a truth. The others' are 0 until they are summed.
+    const points = model.landmarks
+    const errors = new Float64Array(this.#samples.length * points)
+    const known = new Float64Array(errors.length)
     model.eval()
     try {
-      for (let first = 0; first < this.#samples.length; first += batchSize) {
+      const share = batchSize * peers.size
+      for (let first = batchSize * peers.rank; first < this.#samples.length; first += share) {
         const samples = this.#samples.slice(first, first + batchSize)
         const images = Buffer.concat(samples.map((_, i) => this.#cache.get(first + i)))
         const seeds = samples.map((_, i) => seed + first + i)
-        const predictions = await predictor.predict(images, { steps, chains: 1, seeds, signal })
-        for (const [i, { points }] of predictions.entries()) {
-          errors.push(...radialErrors(samples[i] as Sample, points, this.#cache, unit))
+        const predictions = await predictor.predict(images, { steps, chains: 1, seeds })
+        for (const [i, { points: predicted }] of predictions.entries()) {
+          const own = radialErrors(samples[i] as Sample, predicted, this.#cache, unit)
+          for (const [n, error] of own.entries()) {
+            if (error === null) continue
+            errors[(first + i) * points + n] = error
+            known[(first + i) * points + n] = 1
+          }
         }
       }
     } finally {
       model.train()
     }
-    return summarise(errors, unit)
+    const [all, whether] = [await peers.sum(errors), await peers.sum(known)]
+    return summarise(
+      [...all].filter((_, i) => whether[i] === 1),
+      unit,
+    )
   }
 }
 
+/** null where the truth is unknown. */
 function radialErrors(
   sample: Sample,
   points: readonly (readonly [number, number])[],
   canvas: ImageCache,
   unit: 'mm' | 'px',
-): number[] {
+): (number | null)[] {
   const toOriginal = fitCanvas(sample, canvas).inverse()
   const [sx, sy] = unit === 'mm' ? (sample.pixelSize ?? [1, 1]) : [1, 1]
-  return points.flatMap((point, n) => {
+  return points.map((point, n) => {
     const truth = sample.points?.[n]
-    if (!truth) return []
+    if (!truth) return null
     const [x, y] = toOriginal.apply(point)
     return Math.hypot((x - truth[0]) * sx, (y - truth[1]) * sy)
   })

@@ -79,6 +79,14 @@ Environment::Environment(Napi::Env env, Napi::Object exports)
                            InstanceMethod("programStats", &Environment::programStats),
                            InstanceMethod("programPasses", &Environment::programPasses),
                            InstanceMethod("disposeProgram", &Environment::disposeProgram),
+                           InstanceMethod("joinGroup", &Environment::joinGroup),
+                           InstanceMethod("leaveGroup", &Environment::leaveGroup),
+                           InstanceMethod("startCollective", &Environment::startCollective),
+                           InstanceMethod("endCollective", &Environment::endCollective),
+                           InstanceMethod("createReducer", &Environment::createReducer),
+                           InstanceMethod("prepareReducer", &Environment::prepareReducer),
+                           InstanceMethod("finishReducer", &Environment::finishReducer),
+                           InstanceMethod("releaseReducer", &Environment::releaseReducer),
                            InstanceMethod("manualSeed", &Environment::manualSeed),
                            InstanceMethod("createGenerator", &Environment::createGenerator),
                            InstanceMethod("generatorState", &Environment::generatorState),
@@ -182,7 +190,9 @@ void Environment::deliver(Napi::Env env) {
 }
 
 Napi::Value Environment::failureToJs(Napi::Env env, const Failure& failure) {
-  const char* kind = failure.kind == Failure::Kind::OutOfMemory ? "memory" : "op";
+  const char* kind = failure.kind == Failure::Kind::OutOfMemory   ? "memory"
+                     : failure.kind == Failure::Kind::Distributed ? "distributed"
+                                                                  : "op";
   return makeError_.Call({Napi::String::New(env, kind), Napi::String::New(env, failure.op),
                           Napi::String::New(env, failure.inputs), Napi::String::New(env, failure.message),
                           Napi::Number::New(env, failure.trace), Napi::Number::New(env, failure.cause)});

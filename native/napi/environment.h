@@ -78,6 +78,16 @@ class Environment : public Napi::Addon<Environment> {
   Napi::Value programPasses(const Info& info);
   void disposeProgram(const Info& info);
 
+  // Several processes (distributed.cpp)
+  Napi::Value joinGroup(const Info& info);
+  Napi::Value leaveGroup(const Info& info);
+  Napi::Value startCollective(const Info& info);
+  Napi::Value endCollective(const Info& info);
+  void createReducer(const Info& info);
+  void prepareReducer(const Info& info);
+  Napi::Value finishReducer(const Info& info);
+  void releaseReducer(const Info& info);
+
   // Random numbers (random.cpp)
   void manualSeed(const Info& info);
   void createGenerator(const Info& info);

@@ -90,6 +90,19 @@ void Executor::receive(Session& session, std::shared_ptr<SharedTensors::Parcel> 
   publish(session, 5);
 }
 
+void Executor::hold(Session& session, std::shared_ptr<Gates> gates) {
+  uint32_t* words = reserve(session, 4);
+  words[0] = record::Hold;
+  words[1] = 4;
+  record::putPointer(words + 2, new std::shared_ptr<Gates>(std::move(gates)));
+  publish(session, 4);
+}
+
+void Executor::open(Gate& gate) {
+  gate.open_.store(true, std::memory_order_release);
+  wake();
+}
+
 void Executor::wake() {
   std::lock_guard lock(mutex_);
   wakeUp_.notify_one();
@@ -136,7 +149,9 @@ void Executor::run() {
 bool Executor::mustRun() const {
   return parking_.load() || servedGeneration_ != generation_ ||
          std::any_of(served_.begin(), served_.end(), [](const auto& session) {
-           return (session->closing.load() && session->depth == 0) || !session->read->empty();
+           if (session->closing.load() && session->depth == 0) return true;
+           // A held queue would be looked at for nothing, until its gates are open.
+           return !session->read->empty() && !(session->heldBy && !allOpen(*session->heldBy));
          });
 }
 
@@ -168,6 +183,7 @@ bool Executor::serve() {
 void Executor::finish(const std::shared_ptr<Session>& session) {
   while (drain(*session)) {
   }
+  session->reducers.clear();
   session->table.clear();
   session->recorder.reset();
   session->unreported.reset();
@@ -262,6 +278,16 @@ bool Executor::execute(Session& session, const uint32_t* words) {
       } else {
         session.table.put(words[4], std::move((*parcel)->tensor));
       }
+      break;
+    }
+    case record::Hold: {
+      auto* gates = record::getPointer<std::shared_ptr<Gates>>(words + 2);
+      if (!allOpen(**gates) && !closing) {
+        session.heldBy = *gates;
+        return false;
+      }
+      session.heldBy.reset();
+      delete gates;
       break;
     }
     default:

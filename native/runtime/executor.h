@@ -34,6 +34,11 @@ class Executor {
   // Puts the tensor of `parcel` into the session's table when the session that sends it has come so far.
   void receive(Session& session, std::shared_ptr<SharedTensors::Parcel> parcel, uint32_t id);
 
+  // The session's queue goes on from here when all gates are open, or the session closes.
+  void hold(Session& session, std::shared_ptr<Gates> gates);
+  // Any thread; once.
+  void open(Gate& gate);
+
   // Executor thread, in the middle of a record: posts the request and serves all sessions until it is
   // done. Gives it up, with a failure, where its environment or the process ends meanwhile.
   void await(Session& session, const std::shared_ptr<CallbackRequest>& request);

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <mutex>
 
+#include "distributed/group.h"
 #include "runtime/cpu_allocator.h"
 #include "kernels/register.h"
 #include "runtime/executor.h"
@@ -20,7 +21,8 @@ using namespace std::chrono_literals;
 // be inside an op while libtorch's static destructors run, which crashes. Handlers run in reverse
 // order of registration, and libtorch was loaded before this one was registered.
 void atExit(int status, void*) {
-  if (!Executor::instance().park(5s)) {
+  // Threads of a group that was not left go on, and would meet what the destructors leave.
+  if (!Executor::instance().park(5s) || Group::isActive()) {
     std::fflush(nullptr);
     _exit(status);
   }

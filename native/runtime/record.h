@@ -4,6 +4,7 @@
 //   task: [Task] [length] [pointer lo] [pointer hi]
 //   free: [Free] [length] ids...
 //   receive: [Receive] [length] [parcel lo] [parcel hi] [output id]
+//   hold: [Hold] [length] [gates lo] [gates hi]
 #pragma once
 
 #include <cstdint>
@@ -11,7 +12,7 @@
 
 namespace ld::record {
 
-enum Kind : uint32_t { Op = 1, Task = 2, Free = 3, Receive = 4 };
+enum Kind : uint32_t { Op = 1, Task = 2, Free = 3, Receive = 4, Hold = 5 };
 
 constexpr uint32_t kOpHeader = 9;
 

@@ -7,9 +7,11 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <unordered_map>
 #include <vector>
 
 #include "runtime/callback.h"
+#include "runtime/gate.h"
 #include "runtime/ring.h"
 #include "runtime/tensor_table.h"
 
@@ -19,6 +21,7 @@ namespace program {
 class Recorder;
 }
 
+class Reducer;
 class Session;
 
 // Work for the executor that is no plain op: reads, backward passes, adoption of results.
@@ -97,6 +100,9 @@ class Session : public std::enable_shared_from_this<Session> {
     muted_ = true;
   }
 
+  // By the number that JavaScript has for them.
+  std::unordered_map<uint32_t, std::shared_ptr<Reducer>> reducers;  // executor thread only
+
   // Rings for callbacks inside callbacks, by depth; and how many of them are in use.
   std::vector<std::unique_ptr<Ring>> inner;  // executor thread only
   uint32_t depth = 0;                        // executor thread only
@@ -104,6 +110,8 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // Writes down the operators of a program's function while it runs.
   std::shared_ptr<program::Recorder> recorder;  // executor thread only
+  // What the record at the front of the queue waits for.
+  std::shared_ptr<Gates> heldBy;  // executor thread only
 
   // A failure that nobody has been told of yet: synchronize() reports it.
   FailurePtr unreported;  // executor thread only

@@ -202,14 +202,10 @@ test('missing points stay missing', () => {
   expect(result.points[2]).toBeGreaterThan(0)
 })
 
-test('a generator restored from its state gives the same images and points', async () => {
+test('equal seeds give the same images and points', async () => {
   using images = blobs(3)
-  const random = new Random(4)
-  const one = augmentation({}, paper)
-  one.apply(images, points(3), random).images.dispose()
-  const state = random.state()
-  const first = one.apply(images, points(3), random)
-  const second = augmentation({}, paper).apply(images, points(3), Random.fromState(state))
+  const first = augmentation({}, paper).apply(images, points(3), new Random(4))
+  const second = augmentation({}, paper).apply(images, points(3), new Random(4))
   expect([...second.points]).toEqual([...first.points])
   const bytes = async (tensor: torch.Tensor) => Buffer.from((await tensor.data()).buffer)
   expect((await bytes(second.images)).equals(await bytes(first.images))).toBe(true)

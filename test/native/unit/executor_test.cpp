@@ -161,6 +161,30 @@ const Register completions("completions arrive once each, in order, and wake onc
   Executor::instance().close(*session);
 });
 
+const Register gates("a queue waits at its gates, others go on, and closing waits for none", [] {
+  auto& executor = Executor::instance();
+  const auto held = openSession(), other = openSession();
+  for (int round = 0; round < 200; ++round) {
+    const auto all = std::make_shared<Gates>(Gates{std::make_shared<Gate>(), std::make_shared<Gate>()});
+    std::atomic<bool> passed{false};
+    executor.hold(*held, all);
+    executor.submit(*held, [&passed](Session&) { passed = true; });
+    finish(*other);
+    check(!passed, "the queue went past closed gates");
+    std::thread opener([&executor, all] {
+      for (const auto& gate : *all) executor.open(*gate);
+    });
+    finish(*held);
+    check(passed, "the queue stayed before open gates");
+    opener.join();
+  }
+  const auto never = std::make_shared<Gates>(1, std::make_shared<Gate>());
+  executor.hold(*held, never);
+  executor.close(*held);
+  check(never.use_count() == 1, "a closed session kept its gates");
+  executor.close(*other);
+});
+
 }  // namespace
 
 }  // namespace ld::test
