@@ -33,7 +33,9 @@ function aliasGroups(sets: readonly LandmarkSet[]): Map<string, Set<string>> {
   for (const { landmarks } of sets)
     for (const { name, label, aliases = [] } of landmarks) {
       const group = new Set<string>()
-      for (const word of [...[name, ...aliases].map(plainName), fullName(label)])
+      // Without a label of its own the name stands in for it: spelt freely, N and N' would be one point.
+      const full = label === name ? [] : [fullName(label)]
+      for (const word of [...[name, ...aliases].map(plainName), ...full])
         for (const known of groups.get(word) ?? [word]) group.add(known)
       for (const word of group) groups.set(word, group)
     }

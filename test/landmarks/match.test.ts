@@ -40,6 +40,21 @@ describe('landmarks of different sets', () => {
     ])
   })
 
+  test('are paired by their full names, however these are spelt', () => {
+    expect(pairs(['soft_tissue POGONION', 'Sella'], ["Pog'", 'S', 'Pog'])).toEqual([
+      ['soft_tissue POGONION', "Pog'"],
+      ['Sella', 'S'],
+    ])
+  })
+
+  test('that have no full name are not taken for each other by a free spelling', () => {
+    const set = {
+      name: 'hand',
+      landmarks: ['X', "X'", '+', '-'].map((name) => ({ name, label: name })),
+    }
+    expect(matchLandmarks(['X', '-'], ["X'", '+'], [set]).common).toEqual([])
+  })
+
   test('one landmark is paired only once', () => {
     expect(pairs(['L1'], ['LIT', 'LI'])).toEqual([['L1', 'LIT']])
   })
