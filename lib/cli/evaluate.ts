@@ -3,7 +3,7 @@
 import type { Command } from 'commander'
 import { defineCommand, usageError } from './command.js'
 import { writeResult } from './result.js'
-import { type Comparison, compare } from './scoring.js'
+import { type ScoredPredictions, scorePredictions } from './scoring.js'
 import { addScoringOptions, type ScoringOptions } from './scoring-options.js'
 
 interface EvaluateCommandOptions extends ScoringOptions {
@@ -17,7 +17,7 @@ const mainTables = ['summary', 'landmarks']
 const defaultTables = [...mainTables, 'published', 'seeds', 'truths', 'clinical']
 
 /** The result as other programs read it: the evaluation result, the summaries of its references, and every part under its key. */
-function jsonResult({ scores: { result, references }, parts }: Comparison): object {
+function jsonResult({ scores: { result, references }, parts }: ScoredPredictions): object {
   return {
     ...result,
     references: references.map(({ name, result: { images, points, mre, sdr } }) => ({
@@ -47,13 +47,13 @@ async function run(options: EvaluateCommandOptions): Promise<void> {
     options.tables,
     parts.map(({ key }) => key),
   )
-  const comparison = await compare(options)
-  const { result, references } = comparison.scores
+  const scored = await scorePredictions(options)
+  const { result, references } = scored.scores
   const sections = [
     ...formatEvaluation(result, references, tables),
-    ...tables.flatMap((name) => comparison.parts.get(name)?.text ?? []),
+    ...tables.flatMap((name) => scored.parts.get(name)?.text ?? []),
   ]
-  await writeResult(jsonResult(comparison), sections, options.json)
+  await writeResult(jsonResult(scored), sections, options.json)
 }
 
 export function evaluateCommand(): Command {

@@ -17,6 +17,8 @@ interface Known {
   readonly annotated?: readonly string[]
   /** Names of the annotated landmarks in their order, for predictions that only number theirs. */
   readonly landmarks?: readonly string[]
+  /** The split that is meant, after which a run's predictions file is named. */
+  readonly split?: string | undefined
 }
 
 /** Points that someone else predicted, as a predictions file. @throws ERR_DATA where several annotators made them */
@@ -106,7 +108,7 @@ async function looksLikePredictions(path: string): Promise<boolean> {
  * The predictions file that a path means: the one in a run's folder, named after the split or the only one, else the path.
  * @throws ERR_DATA where a run has none, or several of which none is of the split
  */
-export async function predictionsFileOf(path: string, split?: string): Promise<string> {
+async function predictionsFileOf(path: string, split?: string): Promise<string> {
   const names = await readdir(path).catch((): string[] => [])
   if (!names.includes('config.yaml')) return path
   const files: string[] = []
@@ -126,8 +128,9 @@ export async function predictionsFileOf(path: string, split?: string): Promise<s
 
 /** @throws ERR_DATA naming the file and the place in it */
 export async function readAnyPredictions(path: string, known: Known): Promise<PredictionsFile> {
-  const { annotated = [], landmarks = [] } = known
-  return matchIds(matchNumbers(await readUnmatched(path, known), landmarks), annotated)
+  const { annotated = [], landmarks = [], split } = known
+  const read = await readUnmatched(await predictionsFileOf(path, split), known)
+  return matchIds(matchNumbers(read, landmarks), annotated)
 }
 
 /** Predictions with the ids and names of their file. */

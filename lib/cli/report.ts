@@ -2,13 +2,8 @@
 
 import type { Command } from 'commander'
 import { defineCommand, Progress, positiveInteger, say, wholeNumber } from './command.js'
-import {
-  addScoringOptions,
-  type Comparison,
-  compare,
-  landmarkSetOf,
-  type ScoringOptions,
-} from './scoring.js'
+import { landmarkSetOf, type ScoredPredictions, scorePredictions } from './scoring.js'
+import { addScoringOptions, type ScoringOptions } from './scoring-options.js'
 
 interface ReportCommandOptions extends ScoringOptions {
   images?: string
@@ -24,7 +19,7 @@ async function run(options: ReportCommandOptions): Promise<void> {
     '../evaluation/index.js'
   )
   const { readAnyPredictions } = await import('./predictions.js')
-  const comparison: Partial<Comparison> & Pick<Comparison, 'predictions'> =
+  const scored: Partial<ScoredPredictions> & Pick<ScoredPredictions, 'predictions'> =
     annotations === undefined
       ? {
           predictions: await readAnyPredictions(options.predictions, {
@@ -32,20 +27,17 @@ async function run(options: ReportCommandOptions): Promise<void> {
             pixelSizeOf: () => options.pixelSize ?? null,
           }),
         }
-      : await compare({ ...options, annotations })
+      : await scorePredictions({ ...options, annotations })
   const { decodeImage } = await import('../data/image.js')
   const { cephalometric19 } = await import('../landmarks/cephalometry.js')
   const folder = images === undefined ? null : await ImageFolder.open(images)
-  const count = Math.min(
-    worst,
-    comparison.scores?.result.images ?? comparison.predictions.images.length,
-  )
+  const count = Math.min(worst, scored.scores?.result.images ?? scored.predictions.images.length)
   using progress = new Progress('Pictures', { total: count })
   const page = await buildReport({
-    ...comparison,
+    ...scored,
     predictionsPath: options.predictions,
     labels: new Map(
-      (comparison.landmarkSet ?? cephalometric19).landmarks.map(({ name, label }) => [name, label]),
+      (scored.landmarkSet ?? cephalometric19).landmarks.map(({ name, label }) => [name, label]),
     ),
     images: folder,
     heatmaps: options.heatmaps === undefined ? null : heatmapFolder(options.heatmaps),

@@ -43,8 +43,8 @@ async function idsOfSplit(
   return [...new Set(wanted)]
 }
 
-/** One comparison, ready to be printed or drawn. */
-export interface Comparison {
+/** Predictions with everything that is said of them, ready to be printed or drawn. */
+export interface ScoredPredictions {
   predictions: PredictionsFile
   landmarkSet: LandmarkSet
   landmarks: string[]
@@ -194,10 +194,11 @@ export async function readPairing(
   { source, set }: OpenAnnotations,
   options: PairingOptions,
 ): Promise<ReadPairing> {
-  const { predictionsFileOf, readAnyPredictions } = await import('./predictions.js')
+  const { readAnyPredictions } = await import('./predictions.js')
   const { split, truth, convention, exclude } = options
   const { landmarkSet, assumedPixelSize, pixelSizes } = source
-  const predictions = await readAnyPredictions(await predictionsFileOf(path, split), {
+  const predictions = await readAnyPredictions(path, {
+    split,
     set,
     annotated: source.ids,
     landmarks: landmarkSet.landmarks.map(({ name }) => name),
@@ -233,9 +234,9 @@ export async function readPairing(
 }
 
 /** Reads predictions and annotations and scores them, the mean shape and the doctors. @throws ERR_DATA, ERR_USAGE */
-export async function compare(
+export async function scorePredictions(
   options: ScoringOptions & { annotations: string },
-): Promise<Comparison> {
+): Promise<ScoredPredictions> {
   const evaluation = await import('../evaluation/index.js')
   const opened = await openTruth(options)
   const { source } = opened
@@ -287,6 +288,3 @@ export async function compare(
     pixelSize: pairing.pixelSize ? [...pairing.pixelSize] : null,
   }
 }
-
-// The options stay importable from here.
-export { addScoringOptions, type ScoringOptions } from './scoring-options.js'

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parsePredictions } from 'landmark-diffusion/evaluation'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { compare } from '#lib/cli/scoring.js'
+import { scorePredictions } from '#lib/cli/scoring.js'
 import { lehmer } from './fixtures.js'
 
 /**
@@ -66,7 +66,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }))
 
 async function score(path: string) {
-  const { scores } = await compare({
+  const { scores } = await scorePredictions({
     predictions: path,
     annotations: join(folder, 'data'),
     split: 'test1',

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describedMeasures, evaluateClinical } from 'landmark-diffusion/evaluation'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { compare } from '#lib/cli/scoring.js'
+import { scorePredictions } from '#lib/cli/scoring.js'
 import { parseLandmarkSet } from '#lib/landmarks/landmark-file.js'
 import { annotationsOf, predictionsOf } from '../fixtures.js'
 
@@ -124,7 +124,7 @@ describe('evaluate --landmarks', () => {
         `id,landmark,x,y,pixel_size\n${table(points).join('\n')}\n`,
       )
     await writeFile(join(folder, 'pelvis.json'), JSON.stringify(file))
-    const { parts } = await compare({
+    const { parts } = await scorePredictions({
       predictions: join(folder, 'predicted.csv'),
       annotations: join(folder, 'truth.csv'),
       landmarks: join(folder, 'pelvis.json'),
