@@ -88,7 +88,8 @@ export class Session implements Disposable {
     this.model = createModel(config)
     this.#reducer = peers.reducer(this.model.parameters())
     this.ema = train.ema ? new Ema(this.model, train.ema) : null
-    this.#optimizer = new AdamW(this.model.namedParameters(), train)
+    const { lr, betas, eps, weightDecay } = train
+    this.#optimizer = new AdamW(this.model.namedParameters(), { lr, betas, eps, weightDecay })
     this.#objective = createObjective(config)
     this.#generator = new torch.Generator('cpu')
     this.#augmentation = augmentation
