@@ -27,45 +27,58 @@ interface Options {
   json?: string | true
 }
 
+/** What all rows of a table share. */
+interface Context extends Options {
+  table: Table
+  /** Folder of the table's predictions. */
+  folder: string
+  stages: Stages
+}
+
 /** The paper's truth, and its code's strict comparison. */
 const pairing = { truth: 'mean', convention: 'strict' } as const satisfies PairingOptions
 
-/** Trains the run of a row. */
-function trainRun(row: Row, options: Options, stages: Stages, config: Config): Promise<string> {
-  const { data, out, preset, set, device } = options
-  const run = join(out, 'runs', row.run)
+function runFolder(row: Row, out: string): string {
+  return join(out, 'runs', row.run)
+}
+
+/** Trains the run of a row; returns what identifies it. */
+function trainRun(row: Row, settings: Config, context: Context): Promise<string> {
+  const { data, out, preset, set, device, stages } = context
+  const run = runFolder(row, out)
   const changes = [...set, ...row.set].flatMap((assignment) => ['--set', assignment])
   const place = device === undefined ? [] : ['--device', device]
   return stages.run({
     words: [
-      ...['train', '--preset', preset, ...changes],
-      ...['--data', data, '--out', run, ...place, '--resume'],
+      'train',
+      '--preset',
+      preset,
+      ...changes,
+      '--data',
+      data,
+      '--out',
+      run,
+      ...place,
+      '--resume',
     ],
     makes: join(run, 'config.yaml'),
-    dependsOn: [JSON.stringify(config)],
+    dependsOn: [JSON.stringify(settings)],
   })
 }
 
 /** Predicts a row with one seed after the other, and returns the files. */
-async function predictRow(
-  row: Row,
-  table: { name: TableName; split: Table['split'] },
-  trained: string,
-  { data, out, seeds, device }: Options,
-  stages: Stages,
-): Promise<string[]> {
+async function predictRow(row: Row, trained: string, context: Context): Promise<string[]> {
+  const { data, out, seeds, device, table, folder, stages } = context
   const files: string[] = []
   // Without diffusion nothing is random.
   const count = row.run === 'baseline' ? 1 : seeds
+  const place = device === undefined ? [] : ['--device', device]
   for (let seed = 0; seed < count; seed++) {
-    const file = join(out, table.name, row.id, `seed-${seed}.json`)
+    const file = join(folder, row.id, `seed-${seed}.json`)
+    const sampling = ['--steps', String(row.steps), '--seed', String(seed)]
+    const source = ['--split', table.split, '--run', runFolder(row, out)]
     await stages.run({
-      words: [
-        ...['predict', data, '--split', table.split, '--run', join(out, 'runs', row.run)],
-        ...['--steps', String(row.steps), '--seed', String(seed)],
-        ...(device === undefined ? [] : ['--device', device]),
-        ...['--out', file],
-      ],
+      words: ['predict', data, ...source, ...sampling, ...place, '--out', file],
       makes: file,
       dependsOn: [trained],
     })
@@ -77,8 +90,7 @@ async function predictRow(
 /** Scores a row; nothing where the data have no annotations of the split. */
 async function scoreRow(
   files: readonly string[],
-  split: string,
-  data: string,
+  { table: { split }, data }: Context,
 ): Promise<Pick<ReproducedRow, 'result' | 'seeds'>> {
   const { evaluate, radialErrors, seedFigures } = await import('../evaluation/index.js')
   const { openTruth, readPairing } = await import('./scoring.js')
@@ -95,6 +107,26 @@ async function scoreRow(
   }
 }
 
+async function reproduceRow(row: Row, settings: Config, context: Context): Promise<ReproducedRow> {
+  const trained = await trainRun(row, settings, context)
+  await mkdir(join(context.folder, row.id), { recursive: true })
+  const predictions = await predictRow(row, trained, context)
+  const { id, name, steps, paper, note } = row
+  const { result, seeds } = await scoreRow(predictions, context)
+  const run = runFolder(row, context.out)
+  return {
+    id,
+    name,
+    run,
+    steps,
+    predictions,
+    result,
+    seeds,
+    paper,
+    ...(note !== undefined && { note }),
+  }
+}
+
 async function run(name: TableName, options: Options): Promise<void> {
   const { data, out, preset, set, seeds } = options
   const { tables } = await import('./reproduction/tables.js')
@@ -108,29 +140,15 @@ async function run(name: TableName, options: Options): Promise<void> {
       `The preset ${preset} is without diffusion, which is one row of the table: choose the preset of the diffusion model, such as paper, isbi-diffusion or small.`,
     )
   const table: Table = tables[name]
+  const folder = join(out, name)
   const stages = await Stages.open(out, interruptSignal())
   const rows: ReproducedRow[] = []
-  const reproduction: Reproduction = {
-    ...{ table: name, title: table.title, preset, set, data, split: table.split },
-    ...{ folder: join(out, name), seeds, rows },
-  }
+  const { title, split } = table
+  const head = { table: name, title, preset, set, data, split, folder, seeds }
+  const reproduction: Reproduction = { ...head, rows }
   for (const row of table.rows(config)) {
     const settings = loadConfig({ preset, set: [...set, ...row.set] })
-    const trained = await trainRun(row, options, stages, settings)
-    await mkdir(join(out, name, row.id), { recursive: true })
-    const predictions = await predictRow(
-      row,
-      { name, split: table.split },
-      trained,
-      options,
-      stages,
-    )
-    const { id, steps, paper, note } = row
-    rows.push({
-      ...{ id, name: row.name, run: join(out, 'runs', row.run), steps, predictions },
-      ...(await scoreRow(predictions, table.split, data)),
-      ...{ paper, ...(note !== undefined && { note }) },
-    })
+    rows.push(await reproduceRow(row, settings, { ...options, table, folder, stages }))
     // After each row, so that what is done can be looked at.
     const text = `${JSON.stringify(reproduction, null, 2)}\n`
     await replaceFile(join(out, `${name}.json`), text, 'result')

@@ -26,7 +26,8 @@ function reproduce(table: string, out: string, ...words: string[]) {
   return run('reproduce', table, '--data', data, '--out', out, ...quick, ...words)
 }
 
-describe('landmark-diffusion reproduce', () => {
+// Each test starts up to a dozen processes one after the other.
+describe('landmark-diffusion reproduce', { timeout: 240_000 }, () => {
   it("trains, predicts and scores each row once, and prints it beside the paper's figure", () => {
     const out = shared
     const first = reproduce('table1', out, '--seeds', '2')
