@@ -173,6 +173,8 @@ describe.skipIf(executablePath === null)(`the report in a browser${reason}`, () 
     const [right, bottom] = placeOf([width - 0.5, height - 0.5], whole)
     for (const [side, value] of Object.entries({ left, top, right, bottom }))
       expect(Math.abs(whole.ground[side as 'left'] - value), side).toBeLessThan(0.3)
+    // The first two have an original, the third does not.
+    expect(await page.locator('[id^="original-"]').count()).toBe(2)
     await page.locator('#image-1 .enlarge').click()
     await expectPoints(page, '.stage svg', ids[1] ?? '')
     await page.keyboard.press('+')

@@ -46,9 +46,17 @@ export async function collect(options: ReportOptions): Promise<Collected> {
   const zooms: Zoom[] = []
   let [originalCount, originalSize] = [0, 0]
   let stripCount = 0
-  // One after the other: a full-size image is decoded at a time, and memory stays that of one.
-  for (const image of chosen) {
-    const pixels = await readPixels(image, images, decode)
+  // While one image is encoded the next one is read; memory stays that of two.
+  const read = (image: PredictedImage | undefined) => {
+    const reading = image ? readPixels(image, images, decode) : null
+    // A failure is met when its turn comes; if an earlier image ends the report first, nobody waits for it.
+    reading?.catch(() => {})
+    return reading
+  }
+  let next = read(chosen[0])
+  for (const [c, image] of chosen.entries()) {
+    const pixels = (await next) as Awaited<NonNullable<typeof next>>
+    next = read(chosen[c + 1])
     const known = describe(image, names, options)
     const whole =
       typeof pixels === 'string' ? { missing: pixels } : { uri: await smallPicture(pixels) }

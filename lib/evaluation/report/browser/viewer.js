@@ -79,7 +79,7 @@ function goTo(/** @type {string} */ landmark) {
   const mean = (/** @type {number[]} */ values) => values.reduce((a, b) => a + b, 0) / values.length
   const [x, y] = [mean(places.map(({ e }) => e)), mean(places.map(({ f }) => f))]
   const apart = Math.max(...places.map(({ e, f }) => Math.hypot(e - x, f - y)))
-  width = Math.max(fullWidth / 8, 5 * apart)
+  width = Math.max(fullWidth / 6, 5 * apart)
   left = x + 0.5 - width / 2
   top = y + 0.5 - (width * ratio()) / 2
   draw()
