@@ -45,10 +45,11 @@ async function predictionsOf(table: PointTable, path: string): Promise<Predictio
   return { format: 'landmark-diffusion/predictions', version: 1, landmarks, images }
 }
 
-/** What an id may have been made of: the file's name without folder and ending; numbers without leading zeros. */
+/** What an id may have been made of: the file's name without folder and ending; numbers without leading zeros, and without the zeros of a fraction, as tables of floats have them. */
 function plainId(id: string, idOfFile: (path: string) => string): string {
   const name = idOfFile(id)
-  return /^\d+$/.test(name) ? name.replace(/^0+(?=\d)/, '') : name
+  const number = /^(\d{1,18})(?:\.0{1,9})?$/.exec(name)?.[1]
+  return number === undefined ? name : String(BigInt(number))
 }
 
 /** Gives images the ids of the annotated ones that they mean: 1 and 001 are the same image, as are 151 and Test1Data/151.bmp. */

@@ -265,7 +265,12 @@ describe('points in a table or a folder of another program score the same', () =
       () => ['id,landmark,x,y', ...rows((id, j, [x, y]) => `${id},${j + 1},${x},${y}`)].join('\n'),
     ],
     [
-      'with float texts as ids are not',
+      'with ids that became floats',
+      () =>
+        ['id,landmark,x,y', ...rows((id, j, [x, y]) => `${id}.0,${names[j]},${x},${y}`)].join('\n'),
+    ],
+    [
+      'with fixed digits and exponents',
       () =>
         [
           'id,landmark,x,y',
