@@ -32,12 +32,12 @@ export {
   type ContenderSummary,
   type Crossings,
   compareErrors,
-  formatComparison,
   type ImageDifference,
   type LandmarkDifference,
   type PairedComparison,
   type Wins,
-} from './comparison/index.js'
+} from './comparison/compare.js'
+export { formatComparison } from './comparison/text.js'
 export {
   type Annotations,
   combinedTruths,
