@@ -14,7 +14,8 @@ export const conventionText: Record<Convention, string> = {
 
 /** A number with two decimals, or a dash where there is none. */
 export function fixed(value: number, digits = 2): string {
-  return Number.isFinite(value) ? value.toFixed(digits) : '-'
+  // What rounds to zero has no sign.
+  return Number.isFinite(value) ? value.toFixed(digits).replace(/^-(?=[0.]*$)/, '') : '-'
 }
 
 /** Pads columns to equal width: the first to the right, the others to the left. */

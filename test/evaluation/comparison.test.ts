@@ -150,6 +150,17 @@ describe('a comparison', () => {
     )
   })
 
+  it('prints a difference that rounds to nothing without a sign', () => {
+    const rows = (shift: number) => [[1 + shift], [2 - 1.5 * shift]]
+    const text = (shift: number) =>
+      formatComparison(
+        compareErrors([contender('a', rows(0)), contender('b', rows(shift))]),
+        '',
+      ).join('\n')
+    expect(text(0.004)).toMatch(/^B - A: MRE, mm +0\.00 +\[-0\.01, 0\.00\] /m)
+    expect(text(-0.004)).toMatch(/^B - A: MRE, mm +0\.00 +\[0\.00, 0\.01\] /m)
+  })
+
   it('is printed with the contenders as letters', () => {
     const result = compareErrors([
       contender('runs/old', [[1], [4]]),

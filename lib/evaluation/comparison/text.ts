@@ -14,7 +14,8 @@ function letter(i: number): string {
 }
 
 function signed(value: number): string {
-  return value > 0 ? `+${fixed(value)}` : fixed(value)
+  const text = fixed(value)
+  return value > 0 && Number(text) !== 0 ? `+${text}` : text
 }
 
 function interval([low, high]: readonly [number, number]): string {
