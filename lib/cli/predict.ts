@@ -41,6 +41,7 @@ interface Options {
   heatmaps?: string
   film: number
   overlay?: string
+  eager?: boolean
   json?: boolean
 }
 
@@ -90,6 +91,10 @@ export function predictCommand(): Command {
     )
     .option('--film <n>', 'steps of the first chain to keep with --heatmaps', wholeNumber, 8)
     .option('--overlay <dir>', 'write the images with the points on them')
+    .option(
+      '--eager',
+      'run the network op by op instead of as a recorded program, with equal results',
+    )
     .option('--json', 'print the predictions as JSON, also with --out')
     .action(runPrediction)
 }
@@ -108,7 +113,7 @@ async function runPrediction(inputs: string[], options: Options): Promise<void> 
   }
   describeScales(images)
   const { Detector } = await import('../inference/detector.js')
-  await using detector = await Detector.load(options.run, { checkpoint: options.checkpoint })
+  await using detector = await Detector.load(options.run, options)
   const entries: PredictedImage[] = []
   const failures: string[] = []
   using progress = new Progress('predicting', { total: images.length })

@@ -26,6 +26,7 @@ interface Options {
   device?: string
   seed?: number
   processes?: number
+  eager?: boolean
   schema?: boolean
   json?: boolean
 }
@@ -55,6 +56,7 @@ export function trainCommand(): Command {
     .option('--seed <n>', 'seed of everything random (train.seed)', wholeNumber)
     .option('--device <name>', 'where to compute; only cpu for now')
     .option('--processes <n>', 'train in n processes, one a device', positiveInteger)
+    .option('--eager', 'run steps op by op instead of as recorded programs, with equal results')
     .option('--schema', 'print the JSON Schema of the configuration, and stop')
     .option('--json', 'print a summary of the run as JSON at the end')
     .action(async (options: Options) => {

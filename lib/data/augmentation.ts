@@ -32,6 +32,27 @@ export interface AugmentationConfig {
   readonly gamma: readonly [number, number] | null
 }
 
+/** What was drawn for one batch, as tensors, and what it does to the points. Its tensors are the caller's. */
+export interface Drawn {
+  /** How grid_sample fills the outside. */
+  readonly padding: number
+  readonly tensors: {
+    /** [B, 2, rows, columns] */
+    readonly lattice: torch.Tensor
+    /** [B, 1, H, 1], [B, 1, 1, W] and [B, 1, 1, 1]: where a rectangle is filled, and with which grey. */
+    readonly hole: {
+      readonly down: torch.Tensor
+      readonly across: torch.Tensor
+      readonly grey: torch.Tensor
+    } | null
+    /** [B, 1, 1, 1] */
+    readonly factor: torch.Tensor | null
+    readonly exponent: torch.Tensor | null
+  }
+  /** [B * N * 2] x, y in pixels; NaN where missing. */
+  readonly points: Float64Array
+}
+
 export interface Augmented {
   /** [B, 1, H, W] float, 0 ... 255 */
   readonly images: torch.Tensor
@@ -79,7 +100,17 @@ export class Augmentation {
    * @param points [B * N * 2] x, y in pixels; NaN where missing
    */
   apply(images: torch.Tensor, points: Float64Array, random: Random): Augmented {
-    const batch = images.shape[0] as number
+    let moved = points
+    const changed = torch.scope(() => {
+      const drawn = this.draw(points, images.shape[0] as number, random)
+      moved = drawn.points
+      return this.change(images, drawn)
+    })
+    return { images: changed, points: moved }
+  }
+
+  /** The random part of `apply`, for `batch` images. */
+  draw(points: Float64Array, batch: number, random: Random): Drawn {
     const stride = points.length / batch
     const moved = new Float64Array(points.length)
     const { rows, columns } = this.#lattice
@@ -93,16 +124,36 @@ export class Augmentation {
     })
     // imgaug draws how the outside is filled for each image; grid_sample takes one for the batch.
     const padding = [paddings.zeros, paddings.border, paddings.reflection][random.int(3)] as number
-    const changed = torch.scope(() => {
+    const { multiply, gamma } = this.#config
+    // Not inside a program, which would make them anew each time.
+    this.#basisTensors()
+    return {
+      padding,
+      points: moved,
+      tensors: {
+        lattice: torch.tensor(lattice, { shape: [batch, 2, rows, columns] }),
+        hole: this.#holes(own),
+        factor: multiply ? perImage(own.map(({ factor }) => factor)) : null,
+        exponent: gamma ? perImage(own.map(({ exponent }) => exponent)) : null,
+      },
+    }
+  }
+
+  /** The part of `apply` that changes the images: operations on tensors alone, fit for a program. */
+  change(images: torch.Tensor, { padding, tensors }: Omit<Drawn, 'points'>): torch.Tensor {
+    return torch.scope(() => {
       const { rows: by, columns: bx } = this.#basisTensors()
-      const knots = torch.tensor(lattice, { shape: [batch, 2, rows, columns] })
-      const grid = by.matmul(knots).matmul(bx).permute([0, 2, 3, 1])
-      let result = this.#cutOut(images, own)
+      const grid = by.matmul(tensors.lattice).matmul(bx).permute([0, 2, 3, 1])
+      const { hole, factor, exponent } = tensors
+      let result = images
+      if (hole) {
+        result = images.add(hole.down.mul(hole.across).mul(hole.grey.sub(images)))
+      }
       // Cubic, as linear interpolation would blur what the network later sees sharp.
       result = torch.gridSampler(result, grid, bicubic, padding, true).clamp(0, 255)
-      return this.#changeGreys(result, own)
+      if (factor) result = result.mul(factor).clamp(0, 255)
+      return exponent ? result.div(255).pow(exponent).mul(255) : result
     })
-    return { images: changed, points: moved }
   }
 
   /** A random map that keeps in the image every landmark that was in it. */
@@ -174,8 +225,8 @@ export class Augmentation {
     }
   }
 
-  #cutOut(images: torch.Tensor, greys: readonly Greys[]): torch.Tensor {
-    if (this.#config.cutout === null) return images
+  #holes(greys: readonly Greys[]): Drawn['tensors']['hole'] {
+    if (this.#config.cutout === null) return null
     const { width, height } = this.#size
     const batch = greys.length
     const down = new Float32Array(batch * height)
@@ -185,22 +236,11 @@ export class Augmentation {
       down.fill(1, b * height + Math.round(hole.top), b * height + Math.round(hole.bottom))
       across.fill(1, b * width + Math.round(hole.left), b * width + Math.round(hole.right))
     })
-    const mask = torch
-      .tensor(down, { shape: [batch, 1, height, 1] })
-      .mul(torch.tensor(across, { shape: [batch, 1, 1, width] }))
-    const filling = perImage(greys.map(({ hole }) => hole?.grey ?? 0))
-    return images.add(mask.mul(filling.sub(images)))
-  }
-
-  #changeGreys(images: torch.Tensor, greys: readonly Greys[]): torch.Tensor {
-    const { multiply, gamma } = this.#config
-    let result = images
-    if (multiply) result = result.mul(perImage(greys.map(({ factor }) => factor))).clamp(0, 255)
-    if (gamma) {
-      const exponents = perImage(greys.map(({ exponent }) => exponent))
-      result = result.div(255).pow(exponents).mul(255)
+    return {
+      down: torch.tensor(down, { shape: [batch, 1, height, 1] }),
+      across: torch.tensor(across, { shape: [batch, 1, 1, width] }),
+      grey: perImage(greys.map(({ hole }) => hole?.grey ?? 0)),
     }
-    return result
   }
 
   /** Constant tensors, made at the first batch and kept. */

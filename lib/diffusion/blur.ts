@@ -45,11 +45,21 @@ export class BlurSchedule {
 
   /** x0: [B, N, H, W] estimate at time t -> what enters the chain: smoothed and inside [-1, 1]. */
   apply(x0: Tensor, t: number): Tensor {
+    return torch.scope(() => this.applyTaps(x0, torch.tensor(this.taps(t))))
+  }
+
+  /** The kernel of one axis at time t: [kernelSize]. */
+  taps(t: number): Float32Array {
+    return Float32Array.from(gaussianTaps(this.kernelSize, this.sigma(t)))
+  }
+
+  /** `apply` with the kernel as a tensor, float32 [kernelSize]. */
+  applyTaps(x0: Tensor, taps: Tensor): Tensor {
     if (this.order === 'none') return x0.clamp(-1, 1)
     return torch.scope(() =>
       this.order === 'blur-clamp'
-        ? gaussianBlur(x0, this.kernelSize, this.sigma(t)).clamp(-1, 1)
-        : gaussianBlur(x0.clamp(-1, 1), this.kernelSize, this.sigma(t)),
+        ? separableBlur(x0, taps).clamp(-1, 1)
+        : separableBlur(x0.clamp(-1, 1), taps),
     )
   }
 }
@@ -68,13 +78,18 @@ export function gaussianTaps(size: number, sigma: number): Float64Array {
  * is an outer product, so two passes of `size` taps do what one of size^2 would.
  */
 export function gaussianBlur(x: Tensor, size: number, sigma: number): Tensor {
+  return torch.scope(() =>
+    separableBlur(x, torch.tensor(Float32Array.from(gaussianTaps(size, sigma)))),
+  )
+}
+
+/** x: [B, N, H, W] convolved along both axes with float32 `kernel` [size], size odd. */
+function separableBlur(x: Tensor, kernel: Tensor): Tensor {
   return torch.scope(() => {
     const channels = x.shape[1] as number
+    const size = kernel.numel
     const margin = (size - 1) / 2
-    const taps = torch
-      .tensor(Float32Array.from(gaussianTaps(size, sigma)))
-      .to(x.dtype)
-      .to(x.device)
+    const taps = kernel.to(x.dtype).to(x.device)
     const padded = torch.call('aten::replication_pad2d', [
       x,
       [margin, margin, margin, margin],

@@ -14,6 +14,8 @@ export {
   X0Objective,
 } from './objective.js'
 export {
+  type Evaluated,
+  type Evaluation,
   type SampleOptions,
   type SampleResult,
   Sampler,

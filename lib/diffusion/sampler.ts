@@ -39,7 +39,30 @@ export interface SampleStep {
   x0: Tensor
 }
 
+/** What one evaluation of a chain takes: tensors alone, so that it can be a program. */
+export interface Evaluation {
+  /** x_t and the image: [B, N, H, W], [B, C, H, W]. */
+  state: Tensor
+  image: Tensor
+  /** int64 [B] */
+  t: Tensor
+  /** float32 [5]: weights of x0, x_t and noise in x_s; of x0 and noise in x_t. */
+  weights: Tensor
+  /** float32 [kernelSize]: the blur's kernel. */
+  taps: Tensor
+  /** [B, N, H, W]; null for the last evaluation, after which nothing follows. */
+  noise: Tensor | null
+}
+
+/** The estimate of x0 and, but for the last evaluation, the next state: [B, N, H, W] each. */
+export interface Evaluated {
+  x0: Tensor
+  next: Tensor | null
+}
+
 export interface SampleOptions {
+  /** Runs each evaluation instead of `evaluate(model, ...)`: as a recorded program of the same. */
+  run?: (evaluation: Evaluation) => Promise<Evaluated>
   /** Source of the noise; the default generator when absent. */
   generator?: Generator
   /** Noise to use instead of drawing it, [B, N, H, W] each: the start's, then one for each further step; a list, or a function of that place, called once a place and chain. */
@@ -124,14 +147,20 @@ export class Sampler {
     let fence: Promise<void> = Promise.resolve()
     for (const [i, t] of times.entries()) {
       if (signal?.aborted) throw aborted(i, times.length, signal)
-      estimate?.dispose()
-      estimate = torch.scope(() => this.#estimate(model, image, state, t))
-      average?.add(estimate)
       const s = times[i + 1]
-      if (s !== undefined) {
-        const [current, x0] = [state, estimate]
-        state = torch.scope(() => this.#advance({ state: current, x0, t, s, noise: noise(i + 1) }))
-        current.dispose()
+      const drawn = s === undefined ? null : torch.scope(() => noise(i + 1))
+      const given = torch.scope(() => this.#tables(state, t, s))
+      const evaluation = { state, image, noise: drawn, ...given }
+      const evaluated = await (options.run?.(evaluation) ?? this.evaluate(model, evaluation))
+      for (const tensor of Object.values(given)) tensor.dispose()
+      // Noise that was given stays its owner's.
+      if (drawn && !options.noise) drawn.dispose()
+      estimate?.dispose()
+      estimate = evaluated.x0
+      average?.add(estimate)
+      if (evaluated.next) {
+        state.dispose()
+        state = evaluated.next
       }
       if (onStep) await onStep({ step: i + 1, steps: times.length, chain, t, x0: estimate })
       // One step of run-ahead: the device never waits for JavaScript, and the queue stays short.
@@ -158,21 +187,35 @@ export class Sampler {
     return noise.mul(mix.noise).sub(mix.signal)
   }
 
-  /** The network's word on x0, [B, N, H, W] float32, from the state x_t. */
-  #estimate(model: Denoiser, image: Tensor, state: Tensor, t: number): Tensor {
-    const batch = state.shape[0] as number
-    const times = torch.tensor(new BigInt64Array(batch).fill(BigInt(t))).to(state.device)
-    const output = model.denoise(state, image, times).to('float32')
-    if (this.options.prediction === 'x0') return output
+  /** What depends on times alone, as tensors. */
+  #tables(
+    state: Tensor,
+    t: number,
+    s: number | undefined,
+  ): Pick<Evaluation, 't' | 'weights' | 'taps'> {
+    const { x0, xt, noise } = s === undefined ? { x0: 1, xt: 0, noise: 0 } : this.#transition(t, s)
     const mix = this.schedule.mix(t)
-    return state.sub(output.mul(mix.noise)).div(mix.signal)
+    const [batch = 0] = state.shape
+    const { device } = state
+    return {
+      t: torch.tensor(new BigInt64Array(batch).fill(BigInt(t)), { device }),
+      weights: torch.tensor(Float32Array.of(x0, xt, noise, mix.signal, mix.noise), { device }),
+      taps: torch.tensor(this.blur.taps(t), { device }),
+    }
   }
 
-  #advance(from: { state: Tensor; x0: Tensor; t: number; s: number; noise: Tensor }): Tensor {
-    const weights = this.#transition(from.t, from.s)
-    const next = this.blur.apply(from.x0, from.t).mul_(weights.x0)
-    next.add_(from.state, { alpha: weights.xt })
-    return weights.noise > 0 ? next.add_(from.noise, { alpha: weights.noise }) : next
+  /** One evaluation of the network, and the step to the next state. */
+  evaluate(model: Denoiser, { state, image, t, weights, taps, noise }: Evaluation): Evaluated {
+    return torch.scope(() => {
+      const output = model.denoise(state, image, t).to('float32')
+      const weight = (i: number) => weights.select(0, i)
+      const x0 =
+        this.options.prediction === 'x0' ? output : state.sub(output.mul(weight(4))).div(weight(3))
+      if (!noise) return { x0, next: null }
+      const next = this.blur.applyTaps(x0, taps).mul_(weight(0))
+      next.addcmul_(state, weight(1)).addcmul_(noise, weight(2))
+      return { x0, next }
+    })
   }
 
   #transition(t: number, s: number): Transition {

@@ -96,6 +96,8 @@ export interface Detection {
 export interface LoadOptions {
   /** Which checkpoint of a run folder: `best`, where there is one, is the default. */
   checkpoint?: 'best' | 'last' | undefined
+  /** Runs the network op by op instead of as a recorded program. Results are the same. */
+  eager?: boolean | undefined
 }
 
 /** Weights from elsewhere: a safetensors file or a PyTorch state dict, and the configuration that they belong to. */
@@ -111,10 +113,10 @@ export class Detector implements AsyncDisposable {
   readonly #predictor: Predictor
   readonly #images = new CanvasPool()
 
-  private constructor(config: Config, model: UNet) {
+  private constructor(config: Config, model: UNet, eager: boolean | undefined) {
     this.config = config
     this.#model = model.eval().requiresGrad_(false)
-    this.#predictor = new Predictor(model, config)
+    this.#predictor = new Predictor(model, config, { eager })
   }
 
   /**
@@ -124,7 +126,7 @@ export class Detector implements AsyncDisposable {
    */
   static async load(
     source: string | LoadSources,
-    { checkpoint }: LoadOptions = {},
+    { checkpoint, eager }: LoadOptions = {},
   ): Promise<Detector> {
     const { config, weights } = await locate(source, checkpoint)
     return torch.scopeAsync(async () => {
@@ -140,7 +142,7 @@ export class Detector implements AsyncDisposable {
           { cause },
         )
       }
-      return new Detector(config, model)
+      return new Detector(config, model, eager)
     })
   }
 
@@ -209,6 +211,7 @@ export class Detector implements AsyncDisposable {
 
   /** Frees the weights and ends the worker threads. */
   async dispose(): Promise<void> {
+    this.#predictor[Symbol.dispose]()
     this.#model.dispose()
     await this.#images.destroy()
   }

@@ -1,6 +1,6 @@
 /** From canvases to heatmaps and points: the network, its sampler and the decoding, without files and without original pixels. The detector and the validation both go through here; the baseline, one step and many steps too. */
 
-import type { SampleStep } from '../diffusion/index.js'
+import type { Evaluated, Evaluation, SampleStep } from '../diffusion/index.js'
 import type { Point } from '../landmarks/geometry.js'
 import type { UNet } from '../model/index.js'
 import * as torch from '../torch/index.js'
@@ -38,6 +38,11 @@ export interface CanvasPrediction {
   heatmaps: { data: Float32Array; tiles: HeatmapTiles } | null
 }
 
+export interface PredictorOptions {
+  /** Runs everything op by op instead of as recorded programs. Results are the same. Default false. */
+  eager?: boolean | undefined
+}
+
 /** What one chain says of each image. */
 interface ChainAnswer {
   points: Point[][]
@@ -47,11 +52,27 @@ interface ChainAnswer {
 export class Predictor {
   readonly #model: UNet
   readonly #config: Config
+  /** One evaluation of a chain, or all of the baseline; called with every image. */
+  readonly #evaluate: torch.Program<[Evaluation], Evaluated> | null
+  readonly #locate: torch.Program<[Tensor], Tensor> | null
 
   /** The model is the caller's; it should be in evaluation mode. */
-  constructor(model: UNet, config: Config) {
+  constructor(model: UNet, config: Config, { eager = false }: PredictorOptions = {}) {
     this.#model = model
     this.#config = config
+    const baseline = config.diffusion.objective === 'none'
+    // Steps and chains may differ from call to call; an evaluation is the same in all of them.
+    const sampler = baseline ? null : createSampler(config)
+    this.#evaluate =
+      eager || !sampler
+        ? null
+        : torch.program((evaluation: Evaluation) => sampler.evaluate(model, evaluation))
+    this.#locate =
+      eager || !baseline ? null : torch.program((image: Tensor) => this.#located(image))
+  }
+
+  #located(image: Tensor): Tensor {
+    return torch.scope(() => logProbabilities(this.#model.forward(image)))
   }
 
   /**
@@ -87,7 +108,7 @@ export class Predictor {
   ): Promise<Tensor> {
     const { precision } = this.#config.sampling
     if (this.#config.diffusion.objective === 'none') {
-      return withPrecision(precision, () => logProbabilities(this.#model.forward(image)))
+      return withPrecision(precision, () => this.#locate?.(image) ?? this.#located(image))
     }
     const { steps, chains = this.#config.sampling.chains, signal, onStep } = options
     const sampler = createSampler(this.#config, { chains: 1, ...(steps && { steps }) })
@@ -102,6 +123,7 @@ export class Predictor {
       withPrecision(precision, async () => {
         const { logits } = await sampler.sample(this.#model, image, {
           noise,
+          ...(this.#evaluate && { run: this.#evaluate }),
           ...(signal && { signal }),
           ...(onStep && { onStep: (step) => onStep({ ...step, chain }) }),
         })
@@ -128,6 +150,17 @@ export class Predictor {
     } finally {
       for (const generator of generators) generator.dispose()
     }
+  }
+
+  /** How evaluations were run; null with `eager`. */
+  get programs(): torch.ProgramCalls | null {
+    return (this.#evaluate ?? this.#locate)?.calls ?? null
+  }
+
+  /** Frees the programs; the model stays. */
+  [Symbol.dispose](): void {
+    this.#evaluate?.dispose()
+    this.#locate?.dispose()
   }
 
   /** own: [B * N, H * W] */

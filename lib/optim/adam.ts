@@ -46,12 +46,13 @@ abstract class AdamFamily extends Optimizer<Required<AdamOptions>> {
   }
 
   protected update(options: Required<AdamOptions>, lists: StepLists): void {
-    const { lr, betas, eps, weightDecay, amsgrad, maximize } = options
+    const { betas, eps, weightDecay, amsgrad, maximize } = options
+    const { lr } = lists
     const steps = lists.state('step')
     torch.call('aten::_foreach_add_.Scalar', [steps, 1])
     torch.skippingUndefined(() =>
       torch.call(
-        this.kernel,
+        typeof lr === 'number' ? this.kernel : `${this.kernel}.tensor_lr`,
         [
           lists.parameters,
           lists.gradients,

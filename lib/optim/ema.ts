@@ -1,4 +1,5 @@
 /** Exponential moving average of the weights, with latent-diffusion's warm-up (LitEma). */
+import { LandmarkDiffusionError } from '../errors.js'
 import type { Module } from '../nn/index.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
@@ -28,19 +29,40 @@ export class Ema {
     this.#averages = Object.fromEntries(copies.map((copy, i) => [names[i], copy]))
   }
 
-  /** Takes the current weights in: one queued op, to be called after every optimiser step. */
-  update(): void {
+  /** Counts an update, and gives the share of the weights, 1 - d, that it takes in. */
+  advance(): number {
     this.updates += 1
-    const decay = Math.min(this.decay, (1 + this.updates) / (10 + this.updates))
+    return 1 - Math.min(this.decay, (1 + this.updates) / (10 + this.updates))
+  }
+
+  /**
+   * Takes the current weights in: one queued op, to be called after every optimiser step. In a program
+   * `share` is what `advance()` gave, as a 0-dim tensor: numbers would stay as they were when it was recorded.
+   */
+  update(share: number | Tensor = this.#ownShare()): void {
+    const averages = Object.values(this.#averages)
+    const weights = Object.values(this.#weights)
     torch.noGrad(() => {
       torch.scope(() => {
-        torch.call('aten::_foreach_lerp_.Scalar', [
-          Object.values(this.#averages),
-          Object.values(this.#weights),
-          1 - decay,
-        ])
+        if (typeof share === 'number') {
+          torch.call('aten::_foreach_lerp_.Scalar', [averages, weights, share])
+        } else {
+          const shares = weights.map(() => share)
+          torch.call('aten::_foreach_lerp_.List', [averages, weights, shares])
+        }
       })
     })
+  }
+
+  #ownShare(): number {
+    if (torch.isRecordingProgram()) {
+      throw new LandmarkDiffusionError(
+        'ERR_PROGRAM',
+        'ema.update() in a program would take the same share each time and count no updates. Give it ' +
+          'update(share), where share is a tensor of what ema.advance() gives before each call.',
+      )
+    }
+    return this.advance()
   }
 
   /** The averages under the parameters' names: live handles, fit for `module.loadStateDict`. */

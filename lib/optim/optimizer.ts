@@ -11,8 +11,17 @@ export type Parameters = Iterable<Tensor> | Iterable<readonly [string, Tensor]>
 /** Parameters that are stepped with these options instead of the optimiser's. */
 export type Group<Options> = { readonly params: Parameters } & Partial<Options>
 
-/** The tensors that one step of one group works on; all lists are of one length and order. */
+export interface StepOptions {
+  /**
+   * Learning rate of this step, a 0-dim float64 tensor, instead of the optimiser's number: for programs
+   * (`torch.program`), which keep numbers as they were when they were recorded.
+   */
+  lr?: Tensor
+}
+
+/** What one step of one group works on; all lists are of one length and order. */
 export interface StepLists {
+  readonly lr: number | Tensor
   readonly parameters: Tensor[]
   readonly gradients: Tensor[]
   /** The statistic of this name of each parameter. */
@@ -85,7 +94,7 @@ export abstract class Optimizer<Options extends { lr: number }> {
   }
 
   /** Applies the gradients of the last backward passes. */
-  step(): void {
+  step({ lr }: StepOptions = {}): void {
     torch.noGrad(() => {
       torch.scope(() => {
         for (const { options, slots } of this.#groups) {
@@ -98,6 +107,7 @@ export abstract class Optimizer<Options extends { lr: number }> {
           })
           if (reached.length === 0) continue
           this.update(options, {
+            lr: lr ?? options.lr,
             parameters: reached.map(({ parameter }) => parameter),
             gradients,
             state: (name) => reached.map(({ state }) => state[name] as Tensor),

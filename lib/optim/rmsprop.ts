@@ -1,4 +1,5 @@
 /** RMSprop (Hinton 2012, lecture 6e; centred: Graves 2013, arXiv 1308.0850), one op a step. */
+import { LandmarkDiffusionError } from '../errors.js'
 import { optional } from '../nn/optional.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
@@ -57,7 +58,14 @@ export class RMSprop extends Optimizer<Required<RMSpropOptions>> {
   }
 
   protected update(options: Required<RMSpropOptions>, lists: StepLists): void {
-    const { lr, alpha, eps, weightDecay, momentum, centered, maximize } = options
+    const { alpha, eps, weightDecay, momentum, centered, maximize } = options
+    const { lr } = lists
+    if (typeof lr !== 'number') {
+      throw new LandmarkDiffusionError(
+        'ERR_SCHEMA',
+        'RMSprop takes its learning rate as a number only.',
+      )
+    }
     torch.skippingUndefined(() =>
       torch.call(
         'landmark_diffusion::_fused_rmsprop_',

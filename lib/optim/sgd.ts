@@ -4,7 +4,14 @@ import { LandmarkDiffusionError } from '../errors.js'
 import { optional } from '../nn/optional.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
-import { atLeast, type Group, Optimizer, type Parameters, type StepLists } from './optimizer.js'
+import {
+  atLeast,
+  type Group,
+  Optimizer,
+  type Parameters,
+  type StepLists,
+  type StepOptions,
+} from './optimizer.js'
 
 export interface SGDOptions {
   /** Learning rate; default 1e-3. Assign `optimizer.lr` to change it at any step. */
@@ -57,8 +64,8 @@ export class SGD extends Optimizer<Required<SGDOptions>> {
     return momentum === 0 ? {} : { momentum_buffer: torch.zerosLike(parameter) }
   }
 
-  override step(): void {
-    super.step()
+  override step(options: StepOptions = {}): void {
+    super.step(options)
     this.#started = true
   }
 
@@ -68,18 +75,30 @@ export class SGD extends Optimizer<Required<SGDOptions>> {
   }
 
   protected update(options: Required<SGDOptions>, lists: StepLists): void {
-    const { lr, momentum, dampening, weightDecay, nesterov, maximize } = options
+    const { momentum, dampening, weightDecay, nesterov, maximize } = options
+    const { lr } = lists
+    const first = dampening !== 0 && !this.#started
+    if (first && torch.isRecordingProgram()) {
+      throw new LandmarkDiffusionError(
+        'ERR_PROGRAM',
+        'With dampening, the first step of SGD differs from all others: take it before the program is called.',
+      )
+    }
     const buffers = momentum === 0 ? [] : lists.state('momentum_buffer')
     torch.skippingUndefined(() =>
-      torch.call('aten::_fused_sgd_', [lists.parameters, lists.gradients, buffers], {
-        weight_decay: weightDecay,
-        momentum,
-        lr,
-        dampening,
-        nesterov,
-        maximize,
-        is_first_step: !this.#started,
-      }),
+      torch.call(
+        typeof lr === 'number' ? 'aten::_fused_sgd_' : 'aten::_fused_sgd_.tensor_lr',
+        [lists.parameters, lists.gradients, buffers],
+        {
+          weight_decay: weightDecay,
+          momentum,
+          lr,
+          dampening,
+          nesterov,
+          maximize,
+          is_first_step: first,
+        },
+      ),
     )
   }
 }

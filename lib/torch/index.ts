@@ -64,12 +64,14 @@ export {
 } from './process.js'
 export {
   type Program,
+  type ProgramCalls,
   type ProgramOptions,
   type ProgramStats,
   program,
   programPasses,
 } from './program.js'
 export { Generator, getRngState, manualSeed, setRngState } from './random.js'
+export { isRecordingProgram } from './recording.js'
 export { type Complex, type Scalar, scalar, TypedScalar } from './scalar.js'
 export { keep, type ScopeMemory, type ScopeOptions, scope, scopeAsync } from './scope.js'
 export {

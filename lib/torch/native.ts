@@ -262,12 +262,22 @@ export interface Native {
   reply(ids: readonly number[]): void
   /** What is queued from here on is recorded. */
   beginProgram(inputs: readonly number[], generators: readonly number[]): void
-  /** `results` name the outputs anew, without history. */
+  /**
+   * `results` name the outputs anew, without history. `before` and `after`: which leaves had a gradient when
+   * they were first used, and which have one now.
+   */
   endProgram(
     outputs: readonly number[],
     results: readonly number[],
     passes: Readonly<Record<string, boolean>>,
-  ): Promise<Opaque>
+    leaves: readonly number[],
+  ): Promise<{
+    readonly program: Opaque
+    readonly before: readonly boolean[]
+    readonly after: readonly boolean[]
+  }>
+  /** Which tensors have a gradient, when all that is queued has run. Waits for it. */
+  hasGradients(ids: readonly number[]): boolean[]
   abandonProgram(): void
   /** Ids of inputs, generators and results stand in `words`. Gives how many replays of it are queued. */
   replay(program: Opaque, inputs: number, generators: number, results: number): number

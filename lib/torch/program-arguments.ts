@@ -1,7 +1,7 @@
 /** What goes into a program and comes out of it: tensors, and what is between them, taken apart and put together. */
 import { LandmarkDiffusionError } from '../errors.js'
 import { Generator } from './random.js'
-import { notInProgram } from './recording.js'
+import { noPromise } from './recording.js'
 import { intern, type Signature } from './signature.js'
 import { Tensor } from './tensor.js'
 
@@ -95,10 +95,7 @@ export function outputsOf(result: unknown): Results {
   if (typeof (result as PromiseLike<unknown> | null | undefined)?.then === 'function') {
     // Nobody else waits for what it may have failed of.
     ;(result as Promise<unknown>).then(undefined, () => undefined)
-    throw notInProgram(
-      'A promise was returned',
-      'Make it synchronous: it queues operators, and awaits nothing.',
-    )
+    throw noPromise()
   }
   const outputs: Tensor[] = []
   const place = (value: unknown, depth: number): unknown => {

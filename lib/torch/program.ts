@@ -6,7 +6,7 @@ import { LandmarkDiffusionError } from '../errors.js'
 import { addon, scratchUse } from './addon.js'
 import { currentFrame } from './context.js'
 import { takeId } from './handles.js'
-import type { NativeProgramStats, Opaque } from './native.js'
+import type { Native, NativeProgramStats, Opaque } from './native.js'
 import {
   type Arguments,
   fill,
@@ -15,9 +15,9 @@ import {
   type Results,
   withoutHistory,
 } from './program-arguments.js'
-import { type Leaves, recordLeaves, refuseInProgram } from './recording.js'
+import { recordLeaves, refuseInProgram } from './recording.js'
 import { scope } from './scope.js'
-import type { Signature } from './signature.js'
+import { gradientSignature, type Signature } from './signature.js'
 import { gradientsVersion, setGradientKind, Tensor } from './tensor.js'
 import { linesOf, ProgramTraces } from './trace.js'
 
@@ -28,12 +28,16 @@ export interface ProgramOptions {
   recordings?: number
 }
 
-/** Of the recording that was used last, and of all calls. */
-export interface ProgramStats extends NativeProgramStats {
-  /** Calls that ran the function. */
+export interface ProgramCalls {
+  /** Calls that ran the function and were recorded. */
   readonly recorded: number
-  /** Calls that were replayed. */
   readonly replayed: number
+  /** Calls that ran the function, as the recording that they need was not finished. */
+  readonly plain: number
+}
+
+/** Of the recording that was used last, and of all calls. */
+export interface ProgramStats extends NativeProgramStats, ProgramCalls {
   /** Recordings kept now. */
   readonly recordings: number
 }
@@ -44,6 +48,8 @@ export interface Program<A extends readonly unknown[], R> {
   (...args: A): Promise<R>
   /** What was recorded, one line an operator. */
   toString(): string
+  readonly calls: ProgramCalls
+  /** Of the last recording: its size, memory and time. @throws ERR_PROGRAM before there is one */
   stats(): ProgramStats
   /** Frees the recordings; what the last calls returned stays. */
   dispose(): void
@@ -78,12 +84,14 @@ export function program<A extends readonly unknown[], R>(
   checkOptions(fn, options)
   const cache = new Recordings(fn as (...args: readonly unknown[]) => unknown, options)
   const call = (...args: A) => cache.call(args) as Promise<R>
-  return Object.assign(call, {
+  const methods = {
     toString: () => cache.toString(),
     stats: () => cache.stats(),
     dispose: () => cache.dispose(),
     [Symbol.dispose]: () => cache.dispose(),
-  })
+  }
+  const calls = { get: () => cache.calls }
+  return Object.defineProperty(Object.assign(call, methods), 'calls', calls) as Program<A, R>
 }
 
 function checkOptions(fn: unknown, { passes = {}, recordings = 1 }: ProgramOptions): void {
@@ -140,6 +148,7 @@ class Recordings {
   #last: Recording | null = null
   #recorded = 0
   #replayed = 0
+  #plain = 0
   #disposed = false
   #fence: Promise<void> | null = null
 
@@ -162,7 +171,9 @@ class Recordings {
       const entry = this.#entryOf(`${currentFrame().mode};${given.key}`)
       const recording = entry.recordings.find((one) => fits(one, given.tensors))
       if (recording !== undefined) return this.#replay(recording, given)
-      return entry.pending ? Promise.resolve(this.#plain(args)) : this.#record(entry, args, given)
+      return entry.pending
+        ? Promise.resolve(this.#runPlain(args))
+        : this.#record(entry, args, given)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -208,7 +219,8 @@ class Recordings {
   }
 
   /** Runs the function as it is: its recording is not ready, and nothing may overtake this call. */
-  #plain(args: readonly unknown[]): unknown {
+  #runPlain(args: readonly unknown[]): unknown {
+    this.#plain++
     return scope(() => {
       const { shape, outputs } = outputsOf(this.#fn(...args))
       return fill(
@@ -230,9 +242,9 @@ class Recordings {
       // The ids that the function leaves are freed behind the end of the recording.
       scope(() => {
         let results: Results | undefined
-        let leaves: Leaves = new Map()
+        let used = new Set<Tensor>()
         traces.collect(() => {
-          leaves = recordLeaves(() => {
+          used = recordLeaves(() => {
             results = outputsOf(this.#fn(...args))
           })
         })
@@ -240,7 +252,9 @@ class Recordings {
         const signatures = outputs.map(withoutHistory)
         const ids = outputs.map((output) => output.id)
         const names = outputs.map(() => takeId())
-        const program = native.endProgram(ids, names, this.#passes)
+        const leaves = [...used].filter(({ disposed }) => !disposed)
+        const places = leaves.map((leaf) => leaf.id)
+        const program = native.endProgram(ids, names, this.#passes, places)
         ended = { program, shape, signatures, names, leaves }
       })
     } catch (error) {
@@ -250,13 +264,16 @@ class Recordings {
     }
     const { program, shape, signatures, names, leaves } = ended as unknown as Ended
     const results = names.map((id, i) => new Tensor(id, signatures[i] as Signature))
-    const rest = { traces, shape, results: signatures, leaves: statesOf(leaves, given.tensors) }
     entry.pending = true
     return program
       .then(
-        (program) => {
+        ({ program, before, after }) => {
           traces.keepOnly(native.programTraces(program))
-          this.#keep(entry, { program, ...rest, version: -1, fits: false })
+          const states = leaves.flatMap((leaf, i) =>
+            leaf.disposed ? [] : stateOf(leaf, given.tensors, before[i], after[i]),
+          )
+          const known = { program, traces, shape, results: signatures, leaves: states }
+          this.#keep(entry, { ...known, version: -1, fits: false })
         },
         (error: unknown) => {
           traces.release()
@@ -292,6 +309,10 @@ class Recordings {
     return count
   }
 
+  get calls(): ProgramCalls {
+    return { recorded: this.#recorded, replayed: this.#replayed, plain: this.#plain }
+  }
+
   stats(): ProgramStats {
     if (this.#last === null) {
       throw new LandmarkDiffusionError(
@@ -301,8 +322,7 @@ class Recordings {
     }
     return {
       ...addon().native.programStats(this.#last.program),
-      recorded: this.#recorded,
-      replayed: this.#replayed,
+      ...this.calls,
       recordings: this.#count(),
     }
   }
@@ -329,11 +349,11 @@ class Recordings {
 
 /** A recording on its way. */
 interface Ended {
-  readonly program: Promise<Opaque>
+  readonly program: ReturnType<Native['endProgram']>
   readonly shape: unknown
   readonly signatures: Signature[]
   readonly names: number[]
-  readonly leaves: Leaves
+  readonly leaves: readonly Tensor[]
 }
 
 function free({ program, traces }: Recording): void {
@@ -345,31 +365,45 @@ function tensorOf(leaf: Leaf, tensors: readonly Tensor[]): Tensor {
   return typeof leaf === 'number' ? (tensors[leaf] as Tensor) : leaf
 }
 
-/** Of the leaves that the function has used. Those that it made are gone, or are its own business. */
-function statesOf(leaves: Leaves, tensors: readonly Tensor[]): LeafState[] {
-  const states: LeafState[] = []
-  for (const [tensor, before] of leaves) {
-    if (tensor.disposed) continue
-    const place = tensors.indexOf(tensor)
-    const after = tensor.gradientKind?.signature ?? null
-    states.push({
-      leaf: place >= 0 ? place : tensor,
-      before,
-      after: before === (after !== null) ? undefined : after,
-    })
+/** Of a leaf that the function did not make itself: those are gone. */
+function stateOf(
+  tensor: Tensor,
+  tensors: readonly Tensor[],
+  before = false,
+  after = false,
+): LeafState {
+  const place = tensors.indexOf(tensor)
+  const left = after ? gradientOf(tensor) : null
+  return {
+    leaf: place >= 0 ? place : tensor,
+    before,
+    after: before === after ? undefined : left,
   }
-  return states
+}
+
+function gradientOf(tensor: Tensor): Signature {
+  return tensor.gradientKind?.signature ?? gradientSignature(tensor.signature, 'contract', false)
 }
 
 /** Whether each leaf has a gradient now where it had one at the recording, and none where it had none. */
 function fits(recording: Recording, tensors: readonly Tensor[]): boolean {
   const { leaves } = recording
-  const version = gradientsVersion()
-  if (recording.version === version) return recording.fits
-  const own = leaves.some(({ leaf }) => typeof leaf === 'number')
+  if (recording.version === gradientsVersion()) return recording.fits
+  const given = leaves.map(({ leaf }) => tensorOf(leaf, tensors))
+  askFor(given.filter((tensor) => !tensor.disposed && !tensor.gradientIsSure))
   recording.fits = leaves.every(
-    ({ leaf, before }) => (tensorOf(leaf, tensors).gradientKind !== null) === before,
+    ({ before }, i) => ((given[i] as Tensor).gradientKind !== null) === before,
   )
-  if (!own) recording.version = version
+  const own = leaves.some(({ leaf }) => typeof leaf === 'number')
+  recording.version = own ? -1 : gradientsVersion()
   return recording.fits
+}
+
+/** Finds out which have a gradient: a pass outside of programs may have reached them, the executor knows. */
+function askFor(unsure: readonly Tensor[]): void {
+  if (unsure.length === 0) return
+  const found = addon().native.hasGradients(unsure.map((tensor) => tensor.id))
+  for (const [i, tensor] of unsure.entries()) {
+    setGradientKind(tensor, found[i] ? gradientOf(tensor) : null)
+  }
 }

@@ -6,16 +6,16 @@ import { LandmarkDiffusionError } from '../errors.js'
 import type { Tensor } from './tensor.js'
 import { callerLine } from './trace.js'
 
-/** Leaves that require gradients, and whether each had one when the function first used it. */
-export type Leaves = Map<Tensor, boolean>
+/** Leaves with gradients that the function of a program has used so far; null while none is recorded. */
+let leaves: Set<Tensor> | null = null
+/** What the function was first refused. */
+let refusal: LandmarkDiffusionError | null = null
 
-/** Those that the function of a program has used so far; null while none is recorded. */
-let leaves: Leaves | null = null
-
-/** Runs `fn` as a program's function. */
-export function recordLeaves(fn: () => void): Leaves {
-  const found: Leaves = new Map()
+/** Runs `fn` as a program's function; the leaves that it used. */
+export function recordLeaves(fn: () => void): Set<Tensor> {
+  const found = new Set<Tensor>()
   leaves = found
+  refusal = null
   try {
     fn()
   } finally {
@@ -24,23 +24,31 @@ export function recordLeaves(fn: () => void): Leaves {
   return found
 }
 
-export function isRecording(): boolean {
+/** Whether the function of a program runs here, and what it queues is recorded. */
+export function isRecordingProgram(): boolean {
   return leaves !== null
 }
 
 /** Notes that the function uses `tensor`. */
 export function noteUse(tensor: Tensor): void {
-  const { requiresGrad, isLeaf } = tensor.signature
-  if (leaves === null || !requiresGrad || !isLeaf || leaves.has(tensor)) return
-  leaves.set(tensor, tensor.gradientKind !== null)
+  if (leaves !== null && tensor.signature.requiresGrad && tensor.signature.isLeaf)
+    leaves.add(tensor)
 }
 
 /** Throws where a program's function does `what`. */
 export function refuseInProgram(what: string, remedy: string): void {
-  if (leaves !== null) throw notInProgram(what, remedy)
+  if (leaves === null) return
+  refusal ??= notInProgram(what, remedy)
+  throw refusal
 }
 
-export function notInProgram(what: string, remedy: string): LandmarkDiffusionError {
+/** The error for a function that returned a promise; in which a refusal may have ended. */
+export function noPromise(): LandmarkDiffusionError {
+  const remedy = 'Make it synchronous: it queues operators, and awaits nothing.'
+  return refusal ?? notInProgram('A promise was returned', remedy)
+}
+
+function notInProgram(what: string, remedy: string): LandmarkDiffusionError {
   const line = callerLine(new Error('program'))
   const where = line === '' ? '' : ` (${line})`
   return new LandmarkDiffusionError(

@@ -407,6 +407,12 @@ export class Tensor {
     }
   }
 
+  /** @internal Whether `gradientKind` is known for sure: a pass may have reached this tensor or not. */
+  get gradientIsSure(): boolean {
+    const { since, signature } = gradientStates.get(this) ?? { since: this.#made }
+    return signature !== undefined || lastBackward <= since
+  }
+
   toString(): string {
     const extra = this.requiresGrad ? ', requiresGrad' : ''
     return `Tensor(${this.dtype}[${this.shape.join(', ')}], ${this.device}${extra})`

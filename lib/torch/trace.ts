@@ -77,7 +77,11 @@ export function linesOf(ids: readonly number[]): string[] {
 }
 
 const ownFolder = new URL('.', import.meta.url)
-const ownPlaces = [ownFolder.href, fileURLToPath(ownFolder)]
+/** As compiled, and as source maps tell it. */
+const ownPlaces = [ownFolder.href, fileURLToPath(ownFolder)].flatMap((place) => [
+  place,
+  place.replace(/dist\/torch\/$/, 'lib/torch/'),
+])
 
 function frames(error: Error): string[] {
   return (error.stack ?? '').split('\n').slice(1)

@@ -5,7 +5,7 @@
  * is the same whichever process computes the batch.
  */
 
-import { Augmentation } from '../data/augmentation.js'
+import { Augmentation, type Drawn } from '../data/augmentation.js'
 import type { ImageCache } from '../data/cache.js'
 import type { Sample } from '../data/isbi2015.js'
 import { type Batch, Loader, type LoaderPosition } from '../data/loader.js'
@@ -60,6 +60,31 @@ export interface Captured {
   tensors: Record<string, Tensor>
 }
 
+/** What one step takes from outside. */
+interface StepInput {
+  /** uint8 [B, 1, H, W] */
+  images: Tensor
+  augmentation: Omit<Drawn, 'points'> | null
+  /** As in `Batch` of the heatmaps. */
+  target: Tensor
+  mask: Tensor
+  /** Batches of the accumulation. */
+  window: number
+  /** At its end: the learning rate and the averages' share, 0-dim. */
+  update: { lr: Tensor; share: Tensor | null } | null
+}
+
+export interface SessionOptions {
+  /**
+   * Runs each step op by op from JavaScript instead of as a recorded program. Results are the same. Several
+   * ranks always do: what they exchange is no operator.
+   */
+  eager?: boolean | undefined
+}
+
+/** Steps differ in how the augmentation fills the outside, in the last batch's size and in the place in an accumulation. */
+const recordings = 24
+
 export class Session implements Disposable {
   readonly model: UNet
   readonly ema: Ema | null
@@ -73,6 +98,7 @@ export class Session implements Disposable {
   readonly #generator: torch.Generator
   readonly #augmentation: Augmentation | null
   readonly #learningRate: LearningRate
+  readonly #program: torch.Program<[StepInput], Tensor> | null
   #step = 0
   /** Batches whose gradients wait for an update. */
   #accumulated = 0
@@ -80,7 +106,13 @@ export class Session implements Disposable {
   #mark: Progress | null = null
 
   /** Seeds torch's default generator, which gives the first weights and the dropout. */
-  constructor(config: Config, cache: ImageCache, samples: readonly Sample[], peers: Peers) {
+  constructor(
+    config: Config,
+    cache: ImageCache,
+    samples: readonly Sample[],
+    peers: Peers,
+    { eager = false }: SessionOptions = {},
+  ) {
     const { train, data, augmentation } = config
     this.#config = config
     this.#peers = peers
@@ -102,6 +134,8 @@ export class Session implements Disposable {
     })
     this.total = totalSteps(train, samples.length)
     this.#learningRate = learningRate(train, this.total)
+    const run = (input: StepInput) => this.#run(input)
+    this.#program = eager || !peers.isAlone ? null : torch.program(run, { recordings })
   }
 
   /** Batches done, those of all ranks. */
@@ -112,6 +146,11 @@ export class Session implements Disposable {
   /** Passes over the training images begun so far, from 0. */
   get epoch(): number {
     return this.#loader.position.epoch
+  }
+
+  /** How steps were run; null where all run op by op. */
+  get programs(): torch.ProgramCalls | null {
+    return this.#program?.calls ?? null
   }
 
   /** The learning rate of the next batch; with several ranks of the last of theirs. */
@@ -131,24 +170,17 @@ export class Session implements Disposable {
     this.#loader.skip(size - 1 - rank)
     const window = accumulation(this.#config.train.accumulate, first.epoch)
     if (window > 1 && this.#accumulated === 0) this.#mark = this.#here(first)
-    const { lr } = this
     const isUpdate = this.#accumulated + 1 >= window
-    let outcome: Promise<StepOutcome> | undefined
-    torch.scope(() => {
-      const losses = this.#forward(batch, this.#seed(this.#step + rank))
-      const values = outcomeTensor(losses, stop)
-      const averaged = this.#peers.average(values)
-      if (isUpdate) this.#reducer?.prepare()
-      ;(window > 1 ? losses.loss.div(window) : losses.loss).backward()
-      const exchanged = isUpdate ? this.#reducer?.finish() : undefined
-      averaged()
-      const read = values.data()
-      if (isUpdate) this.#update(lr)
-      outcome = Promise.all([read, exchanged]).then(([n]) => outcomeOf(n as Float32Array))
-    })
+    const random = this.#seed(this.#step + rank)
+    const input = torch.scope(() => this.#input(batch, random, window, isUpdate))
+    const outcome = this.#peers.isAlone
+      ? readOutcome(this.#program ? this.#program(input) : this.#run(input), stop)
+      : this.#runTogether(input, stop)
+    for (const tensor of tensorsOf(input)) tensor.dispose()
+    if (isUpdate) this.#mark = null
     this.#accumulated = isUpdate ? 0 : this.#accumulated + 1
     this.#step += size
-    return outcome as unknown as Promise<StepOutcome>
+    return outcome
   }
 
   /** Seeds the noise and the dropout of a batch; returns what draws its augmentation. */
@@ -159,31 +191,76 @@ export class Session implements Disposable {
     return random
   }
 
-  #forward(batch: Batch, random: Random): { loss: Tensor; nll: Tensor; mse: Tensor } {
-    const { data, train, diffusion } = this.#config
+  /** Pixels, and all that JavaScript draws or counts. */
+  #input(batch: Batch, random: Random, window: number, isUpdate: boolean): StepInput {
+    const { data } = this.#config
     const size = batch.ids.length
-    const raw = torch
-      .tensor(batch.images, { shape: [size, 1, data.height, data.width], dtype: 'uint8' })
-      .to('float32')
-    const { images, points } = this.#augmentation
-      ? this.#augmentation.apply(raw, batch.points, random)
-      : { images: raw, points: batch.points }
-    const { target, mask } = targetTensors(points, size, data)
-    const example = { image: imageToNetwork(images, data.imageRange), target, mask }
+    const shape = [size, 1, data.height, data.width]
+    const images = torch.tensor(batch.images, { shape, dtype: 'uint8' })
+    const drawn = this.#augmentation?.draw(batch.points, size, random) ?? null
+    const scalar = (value: number, dtype: 'float32' | 'float64') => torch.tensor(value, { dtype })
+    const update = () => ({
+      lr: scalar(this.lr, 'float64'),
+      share: this.ema && scalar(this.ema.advance(), 'float32'),
+    })
+    return {
+      images,
+      augmentation: drawn && { padding: drawn.padding, tensors: drawn.tensors },
+      ...targetTensors(drawn?.points ?? batch.points, size, data),
+      window,
+      update: isUpdate ? update() : null,
+    }
+  }
+
+  /** One step: its losses [3]. Nothing but operations on tensors, so that it can be a program. */
+  #run(input: StepInput): Tensor {
+    return torch.scope(() => {
+      const losses = this.#losses(input)
+      const values = lossTensor(losses)
+      backward(losses.loss, input.window)
+      if (input.update) this.#update(input.update)
+      return values
+    })
+  }
+
+  /** The same among other ranks: figures and wishes are exchanged, and gradients during the backward pass. */
+  #runTogether(input: StepInput, stop: StopReason | null): Promise<StepOutcome> {
+    let outcome: Promise<StepOutcome> | undefined
+    torch.scope(() => {
+      const losses = this.#losses(input)
+      const values = torch.cat([lossTensor(losses), votes(stop)])
+      const averaged = this.#peers.average(values)
+      if (input.update) this.#reducer?.prepare()
+      backward(losses.loss, input.window)
+      const exchanged = input.update ? this.#reducer?.finish() : undefined
+      averaged()
+      const read = values.data()
+      if (input.update) this.#update(input.update)
+      outcome = Promise.all([read, exchanged]).then(([n]) => outcomeOf(n as Float32Array))
+    })
+    return outcome as unknown as Promise<StepOutcome>
+  }
+
+  #losses({ images, augmentation, target, mask }: StepInput): Record<keyof StepFigures, Tensor> {
+    const { data, train, diffusion } = this.#config
+    const raw = images.to('float32')
+    const greys = augmentation
+      ? (this.#augmentation as Augmentation).change(raw, augmentation)
+      : raw
+    const example = { image: imageToNetwork(greys, data.imageRange), target, mask }
+    const size = images.shape[0] as number
     const t = drawTimesteps(train.timestepSampling, size, diffusion.timesteps, this.#generator)
     return withPrecision(train.precision, () =>
       this.#objective.loss(this.model, example, { ...t, generator: this.#generator }),
     )
   }
 
-  #update(lr: number): void {
+  #update({ lr, share }: NonNullable<StepInput['update']>): void {
     const { clipNorm } = this.#config.train
     if (clipNorm !== null) clipGradNorm_(this.model.parameters(), clipNorm)
-    this.#optimizer.lr = lr
-    this.#optimizer.step()
+    this.#optimizer.step({ lr })
     this.#optimizer.zeroGrad()
-    this.ema?.update()
-    this.#mark = null
+    if (share) this.ema?.update(share)
   }
 
   /**
@@ -244,6 +321,7 @@ export class Session implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#program?.dispose()
     this.#reducer?.dispose()
     this.#augmentation?.[Symbol.dispose]()
     this.#objective.dispose()
@@ -254,15 +332,34 @@ export class Session implements Disposable {
   }
 }
 
-/** [5]: the three losses, and a vote for each reason to stop. */
-function outcomeTensor(
-  { loss, nll, mse }: Record<keyof StepFigures, Tensor>,
+function tensorsOf(value: unknown): Tensor[] {
+  if (value instanceof torch.Tensor) return [value]
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(tensorsOf) : []
+}
+
+/** [3], without history. */
+function lossTensor({ loss, nll, mse }: Record<keyof StepFigures, Tensor>): Tensor {
+  return torch.stack([loss, nll, mse].map((scalar) => scalar.detach()))
+}
+
+function backward(loss: Tensor, window: number): void {
+  ;(window > 1 ? loss.div(window) : loss).backward()
+}
+
+/** [2]: a vote for each reason to stop. */
+function votes(stop: StopReason | null): Tensor {
+  return torch.tensor([Number(stop === 'aborted'), Number(stop === 'time')], { dtype: 'float32' })
+}
+
+async function readOutcome(
+  result: Tensor | Promise<Tensor>,
   stop: StopReason | null,
-): Tensor {
-  const votes = torch.tensor([Number(stop === 'aborted'), Number(stop === 'time')], {
-    dtype: 'float32',
-  })
-  return torch.cat([torch.stack([loss, nll, mse].map((scalar) => scalar.detach())), votes])
+): Promise<StepOutcome> {
+  const losses = await result
+  const values = losses.data()
+  losses.dispose()
+  const [loss = 0, nll = 0, mse = 0] = (await values) as Float32Array
+  return { figures: { loss, nll, mse }, stop }
 }
 
 function outcomeOf([loss = 0, nll = 0, mse = 0, aborted = 0, time = 0]: Float32Array): StepOutcome {

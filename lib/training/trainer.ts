@@ -1,6 +1,7 @@
 /** `train`: a run from its configuration to its checkpoints, as an async iterator of what happens. It goes on only while its events are taken. */
 
 import { LandmarkDiffusionError } from '../errors.js'
+import type { ProgramCalls } from '../torch/index.js'
 import { type CheckpointMetadata, readCheckpoint, writeCheckpoint } from './checkpoint.js'
 import type { Config, ConfigSources } from './config.js'
 import { MetricsLog } from './metrics-log.js'
@@ -22,6 +23,8 @@ export interface TrainOptions extends ConfigSources {
   seed?: number | undefined
   /** Only `cpu` for now. */
   device?: string | undefined
+  /** Runs steps op by op instead of as recorded programs. Results are the same. */
+  eager?: boolean | undefined
 }
 
 /** What happens in a run, in order. */
@@ -51,7 +54,14 @@ export type TrainEvent =
   | ({ type: 'validation'; step: number; best: boolean } & ValidationFigures)
   | { type: 'checkpoint'; step: number; name: 'last' | 'best'; file: string }
   | { type: 'warning'; message: string }
-  | { type: 'end'; step: number; seconds: number; reason: 'done' | StopReason }
+  | {
+      type: 'end'
+      step: number
+      seconds: number
+      reason: 'done' | StopReason
+      /** How the steps of this session were run; null with `eager`. */
+      programs: ProgramCalls | null
+    }
 
 /** Batches that may be queued beyond the one whose loss has been read: JavaScript never waits for the last, and never runs far ahead. */
 const runAhead = 2
@@ -112,7 +122,9 @@ async function* trainTogether(
     folder.cacheFile(`train-${width}x${height}`),
     { peers, signal },
   )
-  using session = new Session(config, images.section(0, training.length), training, peers)
+  const { eager } = options
+  const pixels = images.section(0, training.length)
+  using session = new Session(config, pixels, training, peers, { eager })
   if (checkpoint) {
     session.load(checkpoint.tensors)
     for (const tensor of Object.values(checkpoint.tensors)) tensor.dispose()
@@ -137,7 +149,9 @@ async function* trainTogether(
     parameters: session.model.parameterCount(),
   }
   const held = images.section(training.length, validation.length)
-  const validator = validation.length > 0 ? new Validator(config, held, validation) : null
+  const { model } = session
+  using validator =
+    validation.length > 0 ? new Validator(model, config, held, validation, { eager }) : null
   const run = new Run({ config, folder, session, validator, log, fingerprint, peers })
   yield* run.events(resumed, signal)
 }
@@ -216,7 +230,8 @@ class Run {
     yield* this.#save('last', validationDue)
     // The others stay until the last checkpoint is safe: if it cannot be written, all end as failed.
     await this.#parts.peers.meet()
-    yield { type: 'end', step: session.step, seconds: this.#seconds, reason }
+    const { step, programs } = session
+    yield { type: 'end', step, seconds: this.#seconds, reason, programs }
   }
 
   /** Why this process would stop now. Several do so together, when the batch that brings word of it is reported. */
@@ -269,7 +284,7 @@ class Run {
     yield* this.#drain()
     const { session, validator, log, peers } = this.#parts
     if (!validator) return
-    const score = () => validator.score(session.model, peers)
+    const score = () => validator.score(peers)
     const figures = await (session.ema ? session.ema.use(score) : score())
     const { step } = session
     const best = this.#best === null || figures.mre < this.#best.mre

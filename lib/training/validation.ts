@@ -4,7 +4,7 @@ import type { ImageCache } from '../data/cache.js'
 import type { Sample } from '../data/isbi2015.js'
 import { Random } from '../data/random.js'
 import { LandmarkDiffusionError } from '../errors.js'
-import { Predictor } from '../inference/predictor.js'
+import { Predictor, type PredictorOptions } from '../inference/predictor.js'
 import { fitCanvas } from '../landmarks/geometry.js'
 import type { UNet } from '../model/index.js'
 import type { Config } from './config-schema.js'
@@ -49,31 +49,41 @@ export class Validator {
   readonly #config: Config
   readonly #cache: ImageCache
   readonly #samples: readonly Sample[]
+  readonly #model: UNet
+  /** Kept from one validation to the next: its programs see the weights of the moment. */
+  readonly #predictor: Predictor
 
   /** cache: the images of these samples in the same order */
-  constructor(config: Config, cache: ImageCache, samples: readonly Sample[]) {
+  constructor(
+    model: UNet,
+    config: Config,
+    cache: ImageCache,
+    samples: readonly Sample[],
+    options: PredictorOptions = {},
+  ) {
+    this.#model = model
+    this.#predictor = new Predictor(model, config, options)
     this.#config = config
     this.#cache = cache
     this.#samples = samples
   }
 
   /** Each rank scores a share of the images; all get the figures. Leaves the model in training mode. */
-  async score(model: UNet, peers: Peers): Promise<ValidationFigures> {
+  async score(peers: Peers): Promise<ValidationFigures> {
     const { steps, seed } = this.#config.train.validation
-    const predictor = new Predictor(model, this.#config)
     const unit = this.#samples.every(({ pixelSize }) => pixelSize) ? 'mm' : 'px'
     // Of all points: the error, and whether there is a truth. The others' are 0 until they are summed.
-    const points = model.landmarks
+    const points = this.#model.landmarks
     const errors = new Float64Array(this.#samples.length * points)
     const known = new Float64Array(errors.length)
-    model.eval()
+    this.#model.eval()
     try {
       const share = batchSize * peers.size
       for (let first = batchSize * peers.rank; first < this.#samples.length; first += share) {
         const samples = this.#samples.slice(first, first + batchSize)
         const images = Buffer.concat(samples.map((_, i) => this.#cache.get(first + i)))
         const seeds = samples.map((_, i) => seed + first + i)
-        const predictions = await predictor.predict(images, { steps, chains: 1, seeds })
+        const predictions = await this.#predictor.predict(images, { steps, chains: 1, seeds })
         for (const [i, { points: predicted }] of predictions.entries()) {
           const own = radialErrors(samples[i] as Sample, predicted, this.#cache, unit)
           for (const [n, error] of own.entries()) {
@@ -84,13 +94,17 @@ export class Validator {
         }
       }
     } finally {
-      model.train()
+      this.#model.train()
     }
     const [all, whether] = [await peers.sum(errors), await peers.sum(known)]
     return summarise(
       [...all].filter((_, i) => whether[i] === 1),
       unit,
     )
+  }
+
+  [Symbol.dispose](): void {
+    this.#predictor[Symbol.dispose]()
   }
 }
 

@@ -72,6 +72,7 @@ Environment::Environment(Napi::Env env, Napi::Object exports)
                            InstanceMethod("reply", &Environment::reply),
                            InstanceMethod("beginProgram", &Environment::beginProgram),
                            InstanceMethod("endProgram", &Environment::endProgram),
+                           InstanceMethod("hasGradients", &Environment::hasGradients),
                            InstanceMethod("abandonProgram", &Environment::abandonProgram),
                            InstanceMethod("replay", &Environment::replay),
                            InstanceMethod("programTraces", &Environment::programTraces),

@@ -70,6 +70,7 @@ class Environment : public Napi::Addon<Environment> {
   // Programs (program.cpp)
   void beginProgram(const Info& info);
   Napi::Value endProgram(const Info& info);
+  Napi::Value hasGradients(const Info& info);
   void abandonProgram(const Info& info);
   Napi::Value replay(const Info& info);
   Napi::Value programTraces(const Info& info);

@@ -61,6 +61,12 @@ std::vector<uint32_t> idsFromJs(const Napi::Value& value) {
   return {ids.begin(), ids.end()};
 }
 
+Napi::Array flagsToJs(Napi::Env env, const std::vector<bool>& flags) {
+  auto result = Napi::Array::New(env, flags.size());
+  for (uint32_t i = 0; i < flags.size(); ++i) result.Set(i, static_cast<bool>(flags[i]));
+  return result;
+}
+
 RecordedPtr compile(Program recorded, const std::map<std::string, bool>& wanted) {
   auto result = std::make_shared<Recorded>();
   result->passes = program::runPasses(recorded, [&](const program::Pass& pass) {
@@ -122,8 +128,8 @@ void Environment::beginProgram(const Info& info) {
   });
 }
 
-// endProgram(outputs, results, passes: { name: on }): a promise of the program. `results` name the outputs anew,
-// without history.
+// endProgram(outputs, results, passes: { name: on }, leaves): a promise of { program, before, after }. `results` name
+// the outputs anew, without history; `before` and `after` tell which leaves had a gradient and which have one now.
 Napi::Value Environment::endProgram(const Info& info) {
   const auto outputs = idsFromJs(info[0]), results = idsFromJs(info[1]);
   std::map<std::string, bool> wanted;
@@ -133,27 +139,57 @@ Napi::Value Environment::endProgram(const Info& info) {
     const std::string name = Napi::Value(names[i]).As<Napi::String>();
     wanted[name] = passes.Get(name).ToBoolean().Value();
   }
+  const auto leaves = idsFromJs(info[3]);
   const auto [promise, result] = openPromise(info.Env());
   Executor::instance().submit(*session_, [=, promise = promise](Session& session) {
     const auto recorder = std::exchange(session.recorder, nullptr);
     const program::RecordingGuard off(nullptr);
     FailurePtr failure;
     RecordedPtr recorded;
+    std::vector<bool> before, after;
     try {
       TORCH_CHECK(recorder != nullptr && !session.closing.load(), "nothing is being recorded");
       const auto tensors = tensorsOf(session, outputs.data(), outputs.size());
+      for (const uint32_t id : leaves) {
+        const at::Tensor& leaf = session.table.at(id).tensor;
+        before.push_back(leaf.defined() && recorder->hadGradient(leaf));
+        after.push_back(leaf.defined() && leaf.grad().defined());
+      }
       recorded = compile(recorder->finish(tensors), wanted);
       for (size_t i = 0; i < results.size(); ++i) session.table.put(results[i], tensors[i].detach());
     } catch (...) {
       failure = currentFailure("program", "", 0);
       for (const uint32_t id : results) session.table.poison(id, failure);
     }
-    session.complete(Settle::make(promise, std::move(failure), [recorded](Environment&, Napi::Env env) -> Napi::Value {
-      return Napi::External<RecordedPtr>::New(env, new RecordedPtr(recorded),
-                                              [](Napi::BasicEnv, RecordedPtr* held) { delete held; });
+    session.complete(Settle::make(promise, std::move(failure), [=](Environment&, Napi::Env env) -> Napi::Value {
+      auto value = Napi::Object::New(env);
+      value.Set("program", Napi::External<RecordedPtr>::New(env, new RecordedPtr(recorded),
+                                                            [](Napi::BasicEnv, RecordedPtr* held) { delete held; }));
+      value.Set("before", flagsToJs(env, before));
+      value.Set("after", flagsToJs(env, after));
+      return value;
     }));
   });
   return result;
+}
+
+// hasGradients(ids): which tensors have one, when all that is queued has run. Waits for it.
+Napi::Value Environment::hasGradients(const Info& info) {
+  struct Wait {
+    bool ready = false;
+    std::vector<bool> found;
+  };
+  const auto wait = std::make_shared<Wait>();
+  const auto ids = idsFromJs(info[0]);
+  Executor::instance().submit(*session_, [wait, ids](Session& session) {
+    for (const uint32_t id : ids) {
+      const at::Tensor& tensor = session.table.at(id).tensor;
+      wait->found.push_back(tensor.defined() && tensor.grad().defined());
+    }
+    session.settle(wait->ready);
+  });
+  while (const auto request = session_->takeRequestUnless(wait->ready)) runCallback(info.Env(), request);
+  return flagsToJs(info.Env(), wait->found);
 }
 
 // abandonProgram(): ends the recording without a program.

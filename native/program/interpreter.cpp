@@ -94,7 +94,9 @@ void Interpreter::preparePushes(const Instruction& instruction, uint32_t place) 
 void Interpreter::markLast(uint32_t firstPush, uint32_t place) {
   std::set<ValueId> seen;
   const auto isLast = [&](ValueId value) {
-    return value != kNoValue && plan_.lastUse[value] == place && !isCaptured(value) && seen.insert(value).second;
+    // What belongs to others stays until the end, where its version and gradient are set.
+    return value != kNoValue && plan_.lastUse[value] == place &&
+           program_->values[value].origin == Value::Origin::Made && seen.insert(value).second;
   };
   for (size_t p = pushes_.size(); p-- > firstPush;) {
     Push& push = pushes_[p];

@@ -106,6 +106,13 @@ void Recorder::noteLeaf(const at::Tensor& tensor, ValueId value) {
   leaves_.push_back({value, tensor, Impl(gradient.getIntrusivePtr()), gradient.defined()});
 }
 
+bool Recorder::hadGradient(const at::Tensor& tensor) const {
+  for (const Leaf& leaf : leaves_) {
+    if (leaf.tensor.is_same(tensor)) return leaf.defined;
+  }
+  return tensor.grad().defined();
+}
+
 void Recorder::noteGradient(const at::Tensor& tensor) {
   const std::lock_guard lock(mutex_);
   if (tensor.defined()) use(tensor);

@@ -29,6 +29,9 @@ class Recorder {
   // Ends the recording. Throws the reason why there is no program, where there is one.
   Program finish(const std::vector<at::Tensor>& outputs);
 
+  // Whether the leaf had a gradient when it was first seen; whether it has one now where it was not seen.
+  bool hadGradient(const at::Tensor& leaf) const;
+
   // There will be no program: the first reason counts.
   void refuse(const std::string& reason);
   void refuse(FailurePtr failure);

@@ -18,15 +18,13 @@ function trainee(seed = 7) {
   )
   const optimizer = new AdamW(model.namedParameters(), { lr: 1e-2 })
   const ema = new Ema(model, { decay: 0.9 })
-  // Past its warm-up, in which the share of an average varies: a program keeps numbers as they were.
-  ema.updates = 1000
   const step = (x: Tensor, y: Tensor) => {
     const loss = torch.mseLoss(model.forward(x), y)
     loss.backward()
     clipGradNorm_(model.parameters(), 1)
     optimizer.step()
     optimizer.zeroGrad()
-    ema.update()
+    ema.update(0.1)
     return loss
   }
   const state = async () => {

@@ -7,6 +7,7 @@ import { addon } from '../addon.js'
 import { call } from '../call.js'
 import { noGrad } from '../context.js'
 import { type Opaque, reductions } from '../native.js'
+import { refuseInProgram } from '../recording.js'
 import { Tensor } from '../tensor.js'
 import { findRendezvous, type RendezvousOptions } from './rendezvous.js'
 
@@ -125,6 +126,7 @@ export function allReduce(
   const reduction = op === 'avg' ? reductions.sum : reductions[op]
   if (reduction === undefined)
     throw problem(`allReduce: there is no reduction '${op}'; choose sum, avg, product, min or max`)
+  noCollective('allReduce()')
   const flight = addon().native.startCollective('allReduce', tensor.id, reduction)
   const work = new Work(flight, tensor, op === 'avg' ? worldSize : 1)
   return asyncOp ? work : work.wait()
@@ -136,13 +138,20 @@ export function broadcast(tensor: Tensor, { src = 0 }: { src?: number } = {}): P
   checkTensor('broadcast', tensor)
   if (!(Number.isInteger(src) && src >= 0 && src < worldSize))
     throw problem(`broadcast: src must be a rank, 0 to ${worldSize - 1}, not ${src}`)
+  noCollective('broadcast()')
   const { native } = addon()
   return native.endCollective(native.startCollective('broadcast', tensor.id, src), tensor.id)
+}
+
+/** Collectives run beside the queue, where programs do not see them. */
+function noCollective(name: string): void {
+  refuseInProgram(`${name} was called`, 'Call it between programs.')
 }
 
 /** Resolves when every rank has come here; what is queued after it waits too. */
 export function barrier(): Promise<void> {
   memberOf()
+  noCollective('barrier()')
   const { native } = addon()
   return native.endCollective(native.startCollective('barrier', 0, 0), 0)
 }

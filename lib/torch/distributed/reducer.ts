@@ -1,5 +1,6 @@
 /** Gradients averaged over the ranks, while the backward pass still runs: what DistributedDataParallel does, as a part of its own. */
 import { addon } from '../addon.js'
+import { refuseInProgram } from '../recording.js'
 import type { Tensor } from '../tensor.js'
 import { getWorldSize, problem } from './group.js'
 
@@ -37,6 +38,10 @@ export class Reducer implements Disposable {
 
   /** The backward pass that is queued next is the last one before `finish()`. */
   prepare(): void {
+    refuseInProgram(
+      'Reducer.prepare() was called',
+      'Run steps with several ranks without a program.',
+    )
     addon().native.prepareReducer(this.#id)
   }
 
