@@ -32,6 +32,10 @@ declare module './tensor.js' {
     readonly H: Tensor
     /** Conjugate transpose of the last two dimensions. */
     readonly mH: Tensor
+    /** The real part: a view, or this tensor where it is real. */
+    readonly real: Tensor
+    /** The imaginary part of a complex tensor: a view. */
+    readonly imag: Tensor
     /** This tensor where `condition` holds, `other` elsewhere. */
     where(condition: Tensor, other: Tensor): Tensor
   }
@@ -122,6 +126,8 @@ for (const [name, operator] of Object.entries({
   mT: 'aten::mT',
   H: 'aten::matrix_H',
   mH: 'aten::mH',
+  real: 'aten::real',
+  imag: 'aten::imag',
 })) {
   define(name, {
     get() {

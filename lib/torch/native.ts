@@ -236,6 +236,7 @@ export interface Native {
   getGrad(ids: readonly number[], results: readonly number[], flags: readonly number[]): void
   setGrad(ids: readonly number[], gradient: number): void
   retainGrad(id: number): void
+  gradientGraph(id: number): Promise<{ name: string; next: number[] }[]>
   registerHook(tensor: number, callback: number): Opaque
   removeHook(place: Opaque): void
   attachFunction(

@@ -64,7 +64,9 @@ async function repr(tensor: Tensor, options: PrintOptions): Promise<string> {
   if (empty && shape.length !== 1) suffixes.push(`size=(${shape.join(', ')})`)
   const implied = empty ? ['float32'] : ['float32', 'complex64', 'int64', 'bool']
   if (!implied.includes(dtype)) suffixes.push(`dtype=torch.${dtype}`)
-  if (requiresGrad) suffixes.push('requires_grad=True')
+  const node = await tensor.gradFn
+  if (node) suffixes.push(`grad_fn=<${node.name}>`)
+  else if (requiresGrad) suffixes.push('requires_grad=True')
   const indent = 'tensor('.length
   const values = empty ? '[]' : await contents(tensor, indent, settings)
   return withSuffixes(`tensor(${values}`, suffixes, indent, settings)

@@ -63,6 +63,7 @@ Environment::Environment(Napi::Env env, Napi::Object exports)
                            InstanceMethod("getGrad", &Environment::getGrad),
                            InstanceMethod("setGrad", &Environment::setGrad),
                            InstanceMethod("retainGrad", &Environment::retainGrad),
+                           InstanceMethod("gradientGraph", &Environment::gradientGraph),
                            InstanceMethod("registerHook", &Environment::registerHook),
                            InstanceMethod("removeHook", &Environment::removeHook),
                            InstanceMethod("attachFunction", &Environment::attachFunction),

@@ -55,6 +55,7 @@ class Environment : public Napi::Addon<Environment> {
   void getGrad(const Info& info);
   void setGrad(const Info& info);
   void retainGrad(const Info& info);
+  Napi::Value gradientGraph(const Info& info);
 
   // Functions of JavaScript in the graph (callbacks.cpp)
   Napi::Value registerHook(const Info& info);

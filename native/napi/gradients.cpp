@@ -3,6 +3,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "autograd/gradient.h"
+#include "autograd/graph.h"
 #include "napi/convert.h"
 #include "napi/environment.h"
 #include "program/recorder.h"
@@ -179,6 +180,37 @@ void Environment::retainGrad(const Info& info) {
       session.unreported = currentFailure("retainGrad", ld::brief(tensor), 0);
     }
   });
+}
+
+// gradientGraph(id): a promise of [{ name, next: places in the list, or -1 }], the node of the tensor first.
+Napi::Value Environment::gradientGraph(const Info& info) {
+  const uint32_t id = info[0].As<Napi::Number>().Uint32Value();
+  const auto [promise, result] = openPromise(info.Env());
+  Executor::instance().submit(*session_, [id, promise = promise](Session& session) {
+    const auto& slot = session.table.at(id);
+    FailurePtr failure = slot.failure;
+    std::vector<GraphNode> nodes;
+    if (!failure && slot.tensor.defined()) {
+      try {
+        constexpr size_t kMost = 10000;
+        nodes = graphBehind(slot.tensor, kMost);
+      } catch (...) {
+        failure = currentFailure("gradFn", ld::brief(slot.tensor), 0);
+      }
+    }
+    if (failure == session.unreported) session.unreported.reset();
+    session.complete(Settle::make(promise, std::move(failure), [nodes](Environment&, Napi::Env env) -> Napi::Value {
+      auto list = Napi::Array::New(env, nodes.size());
+      for (uint32_t i = 0; i < nodes.size(); ++i) {
+        auto entry = Napi::Object::New(env);
+        entry.Set("name", nodes[i].name);
+        entry.Set("next", intsToJs(env, nodes[i].next));
+        list.Set(i, entry);
+      }
+      return list;
+    }));
+  });
+  return result;
 }
 
 }  // namespace ld

@@ -494,6 +494,16 @@ describe('conversions and properties', () => {
     ])
   })
 
+  test('real and imaginary parts are views', async () => {
+    const z = torch.viewAsComplex(torch.tensor([1, 2, 3, 4]).reshape([2, 2]))
+    expect(await show(z.real)).toBe('float32 [2] 1 3')
+    z.imag.fill_(7)
+    expect(await z.tolist()).toEqual([
+      { re: 1, im: 7 },
+      { re: 3, im: 7 },
+    ])
+  })
+
   test('transposes are properties', async () => {
     expect(await show(x.T)).toBe('float32 [3, 2] 1 4 2 5 3 6')
     expect(cubeShape('mT')).toEqual([2, 4, 3])

@@ -19,6 +19,18 @@ describe('repr', async () => {
     },
   )
 
+  it('names what made a tensor, as torch 2.13 prints it', async () => {
+    await torch.scopeAsync(async () => {
+      const w = torch.ones([2, 3], { requiresGrad: true })
+      const y = w
+        .mul(2)
+        .matmul(torch.ones([3, 2]))
+        .relu()
+      expect(await y.sum().repr()).toBe('tensor(24., grad_fn=<SumBackward0>)')
+      expect(await y.repr()).toBe('tensor([[6., 6.],\n        [6., 6.]], grad_fn=<ReluBackward0>)')
+    })
+  })
+
   it('leaves no tensor behind and says that a gradient is wanted', async () => {
     using x = torch.ones([50, 50]).requiresGrad_()
     const before = torch.memory().tensors

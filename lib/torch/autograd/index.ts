@@ -8,4 +8,5 @@ export {
 export * as functional from './functional.js'
 export { type BackwardManyOptions, backward, type GradOptions, grad } from './grad.js'
 export { type GradcheckOptions, gradcheck, gradgradcheck } from './gradcheck.js'
+export type { GradNode } from './graph.js'
 export type { HookHandle } from './hooks.js'
