@@ -1,6 +1,6 @@
 """The PyTorch side of tiny-step.mjs: reads numbers of steps from stdin, answers with the time of one in microseconds.
 
-python tiny_step.py FILE, a safetensors file with the weights, x and y. Written as a user would write it, with
+python tiny_step.py FILE, a .pt file with the weights, x and y. Written as a user would write it, with
 PyTorch's fused AdamW, as on the other side.
 """
 
@@ -9,9 +9,8 @@ import sys
 import time
 
 import torch
-from safetensors.torch import load_file
 
-tensors = load_file(sys.argv[1])
+tensors = torch.load(sys.argv[1])
 torch.set_num_threads(1)
 model = torch.nn.Sequential(
     torch.nn.Conv2d(4, 8, 3, padding=1),
