@@ -104,4 +104,50 @@ describe('a program', () => {
     expect(new Set(eager.losses).size).toBe(4)
     expect(replayed).toEqual(eager)
   })
+
+  test('gives the same with every pass switched off, from more operators', async () => {
+    const [x, y] = [torch.randn([2, 2, 6, 6]), torch.randn([2, 2, 6, 6])]
+    const off = Object.fromEntries(Object.keys(torch.programPasses()).map((name) => [name, false]))
+    const results = async (passes: Record<string, boolean>) => {
+      const { step, state } = trainee()
+      // What nobody uses, for deadCode.
+      const run = torch.program(
+        (a: Tensor, b: Tensor) => {
+          a.mul(3).exp()
+          return step(a, b)
+        },
+        { passes },
+      )
+      for (let i = 0; i < 3; i++) await run(x, y)
+      const { instructions, passes: changed } = run.stats()
+      return { state: await state(), instructions, changed }
+    }
+    const [on, none] = [await results({ identities: true, deadCode: true }), await results(off)]
+    expect(on.state).toEqual(none.state)
+    expect(none.changed).toEqual([])
+    expect(on.changed).toEqual(expect.arrayContaining(['identities', 'deadCode']))
+    expect(on.instructions).toBeLessThan(none.instructions)
+  })
+
+  test('needs no more memory at its peak than its function, and plans no more', async () => {
+    const [x, y] = [torch.randn([4, 2, 64, 64]), torch.randn([4, 2, 64, 64])]
+    const peakOf = async (run: () => Promise<unknown>) => {
+      await run()
+      await torch.synchronize()
+      const before = torch.memory().devices.cpu?.bytes ?? 0
+      torch.resetPeakMemory()
+      await run()
+      await torch.synchronize()
+      return (torch.memory().devices.cpu?.peakBytes ?? 0) - before
+    }
+    const eager = trainee().step
+    const program = torch.program(trainee().step)
+    const op = await peakOf(async () => torch.scope(() => void eager(x, y)))
+    const replayed = await peakOf(async () => (await program(x, y)).dispose())
+    expect(program.calls).toMatchObject({ recorded: 1, replayed: 1 })
+    expect(replayed).toBeLessThanOrEqual(op)
+    // What kernels use inside is not in the plan.
+    expect(program.stats().peakBytes).toBeLessThanOrEqual(replayed)
+    expect(program.stats().peakBytes).toBeGreaterThan(replayed / 2)
+  })
 })
