@@ -23,6 +23,8 @@ const { values } = parseArgs({
     nice: { type: 'string', default: '10,0' },
     /** Milliseconds of other JavaScript work in every ten, likewise. */
     work: { type: 'string', default: '0,3' },
+    /** Op by op, instead of steps as recorded programs. */
+    eager: { type: 'boolean', default: false },
     /** The data set, for the processes that measure. */
     data: { type: 'string' },
   },
@@ -48,6 +50,7 @@ async function compare() {
         [
           fileURLToPath(import.meta.url),
           ...options.flatMap(([name, value]) => [`--${name}`, value]),
+          ...(values.eager ? ['--eager'] : []),
         ],
         { stdio: 'inherit', env: { ...process.env, LANDMARK_DIFFUSION_NICE: nice } },
       )
@@ -64,7 +67,8 @@ async function compare() {
     `Event-loop delay in milliseconds after ${values.warmup} steps of ${values.preset}`,
     summary,
   )
-  writeJson(values.json, { benchmark: 'event-loop', preset: values.preset, runs })
+  const { preset, eager } = values
+  writeJson(values.json, { benchmark: 'event-loop', preset, eager, runs })
 }
 
 /** One combination, in this process. */
@@ -98,7 +102,10 @@ async function measure(data) {
 
   let started = 0
   const memory = []
-  const run = train({ preset: values.preset, data, out, set: [`train.steps=${steps}`] })
+  const run = train(
+    { preset: values.preset, data, out, set: [`train.steps=${steps}`] },
+    { eager: values.eager },
+  )
   for await (const event of run) {
     if (event.type !== 'step') continue
     if (event.step === warmup) {
@@ -122,6 +129,6 @@ async function measure(data) {
     rows,
   )
   console.log(`${stepsPerSecond.toFixed(2)} steps/s`)
-  printTable('Memory', memory)
+  if (memory.length > 0) printTable('Memory', memory)
   writeJson(values.json, { nice: Number(values.nice), work, rows, memory, stepsPerSecond })
 }
