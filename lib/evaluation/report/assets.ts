@@ -1,4 +1,4 @@
-/** Style sheet and scripts of the report. They are files for a browser, kept as they are, and come with the page: it loads nothing. */
+/** Style sheets and scripts of the report. They are files for a browser, kept as they are, and come with the page: it loads nothing. */
 
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -19,7 +19,7 @@ export function readAssets(): Assets {
   const scripts = ['page.js', 'data.js', 'sorting.js', 'viewer.js'].map(read)
   const hashes = scripts.map((text) => createHash('sha256').update(text).digest('base64'))
   return {
-    style: read('report.css'),
+    style: ['page.css', 'figures.css', 'images.css', 'print.css'].map(read).join('\n'),
     scripts,
     policy: hashes.map((hash) => `'sha256-${hash}'`).join(' '),
   }
