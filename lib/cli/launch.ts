@@ -49,7 +49,7 @@ export async function launch(words: readonly string[], processes: number): Promi
   for (const { ended } of ranks) {
     ended.then(({ rank, status, signal }) => {
       if (status === 0 || timer) return
-      if (signal) say(`rank ${rank} was ended by ${signal}; the others are told to stop.`)
+      if (signal) say(`rank ${rank} was ended by ${signal}; the others stop too.`)
       timer = setTimeout(() => {
         kill('SIGTERM')
         timer = setTimeout(kill, patience.afterTerm * 1000, 'SIGKILL')

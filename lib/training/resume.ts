@@ -46,9 +46,17 @@ export async function openRun(folder: RunFolder, options: TrainOptions): Promise
     )
   }
   const resume = begun && options.resume === true
+  // A run that ended before its first checkpoint is begun again, and is still the one that its folder tells of.
+  const again = options.resume === true && folder.exists
   const named = options.preset !== undefined || options.config !== undefined
+  if (options.resume === true && !again && !named) {
+    throw new LandmarkDiffusionError(
+      'ERR_CONFIG',
+      `${folder.path}: there is no run to go on with; begin one by --preset or --config`,
+    )
+  }
   const config = loadConfig(
-    named || !folder.exists || !resume
+    named || !again
       ? { preset: options.preset, config: options.config, set }
       : { config: folder.configFile, set },
   )
@@ -63,7 +71,7 @@ export async function openRun(folder: RunFolder, options: TrainOptions): Promise
       )
     }
   }
-  const data = options.data ?? (resume ? (await folder.readData())?.folder : undefined)
+  const data = options.data ?? (again ? (await folder.readData())?.folder : undefined)
   if (data === undefined) {
     throw new LandmarkDiffusionError(
       'ERR_CONFIG',

@@ -26,6 +26,14 @@ bool isGone(const std::string& sign) {
 
 std::vector<uint8_t> bytesOf(const std::string& text) { return {text.begin(), text.end()}; }
 
+// Gloo's text without its place in the source before it and its advice behind it.
+std::string essence(const std::string& error) {
+  const auto begin = error.starts_with('[') ? error.find("] ") : std::string::npos;
+  const auto end = error.find(". This is typically");
+  const size_t from = begin == std::string::npos ? 0 : begin + 2;
+  return error.substr(from, end == std::string::npos ? end : end - from);
+}
+
 std::string seconds(std::chrono::steady_clock::duration time) {
   return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(time).count()) + " s";
 }
@@ -45,10 +53,10 @@ void Watch::start(OnLoss onLoss) {
   thread_ = std::thread([this, onLoss = std::move(onLoss)] { run(onLoss); });
 }
 
-void Watch::report(std::string error) {
+void Watch::report(const std::string& error) {
   std::lock_guard lock(mutex_);
   if (error_) return;
-  error_ = std::move(error);
+  error_ = essence(error);
   erredAt_ = Clock::now();
   changed_.notify_all();
 }

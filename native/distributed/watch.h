@@ -30,7 +30,7 @@ class Watch {
   // When all ranks are there.
   void start(OnLoss onLoss);
   // A collective failed: finds out which rank is the reason, within seconds.
-  void report(std::string error);
+  void report(const std::string& error);
   // Ends the watch with this rank's last words; none mean that it leaves in peace.
   void stop(const std::string& reason);
   // Whether all others have left; called after stop().

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as torch from 'landmark-diffusion/torch'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { train } from '#lib/training/trainer.js'
 import {
   checkpointContent,
   eventsOf,
@@ -105,6 +106,20 @@ describe('a run that was interrupted and resumed', () => {
     await expect(runToEnd({ out, resume: true, data: other })).rejects.toMatchObject({
       code: 'ERR_DATA',
       message: expect.stringContaining('not the images and points'),
+    })
+  })
+
+  test('begins again as it was when it ended before its first checkpoint, and needs a run to go on with', async () => {
+    const out = temporaryFolder()
+    const set = ['train.steps=2', 'train.seed=9']
+    for await (const event of train({ preset: 'tiny', data, out, set }))
+      if (event.type === 'start') break
+    const events = await runToEnd({ out, resume: true })
+    expect(eventsOf(events, 'start')[0]?.config.train).toMatchObject({ steps: 2, seed: 9 })
+    expect(eventsOf(events, 'end')[0]).toMatchObject({ step: 2, reason: 'done' })
+    await expect(runToEnd({ out: temporaryFolder(), data, resume: true })).rejects.toMatchObject({
+      code: 'ERR_CONFIG',
+      message: expect.stringContaining('no run to go on with'),
     })
   })
 
