@@ -103,6 +103,8 @@ function start(words: readonly string[], rank: number, size: number, port: numbe
 export function endWithLauncher(): void {
   if (!process.channel) return
   process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
+  // What this rank says went through that process: nobody reads it any more.
+  process.stderr.on('error', () => undefined)
   process.channel.unref()
 }
 

@@ -170,6 +170,18 @@ describe('two processes', () => {
     expect((await readCheckpointMetadata(last(out)))?.progress.step).toBe(saved + 4)
   })
 
+  test('save and end when the process that launched them is killed', async () => {
+    const out = temporaryFolder()
+    const set = ['--set', 'train.steps=100000', '--set', 'train.checkpointEvery=100000']
+    const words = ['--preset', 'tiny', '--data', data, '--out', out, '--processes', '2', ...set]
+    const run = start(words)
+    await run.says('training:')
+    run.child.kill('SIGKILL')
+    // The ranks hold the pipe that `ended` waits for.
+    expect((await run.ended).stderr).toContain('Saved at step')
+    expect((await readCheckpointMetadata(last(out)))?.progress.step).toBeGreaterThan(0)
+  })
+
   test('end with the reason of the one that fails', async () => {
     const ranks = await startTwo([
       '--preset',
