@@ -5,8 +5,12 @@
 
 #include <mutex>
 
+#include "kernels/conv2d/conv2d.h"
+#include "kernels/fused_adamw_ema/fused_adamw_ema.h"
+#include "kernels/group_norm_silu/group_norm_silu.h"
 #include "kernels/rmsprop/rmsprop.h"
 #include "kernels/rng_state/rng_state.h"
+#include "kernels/spatial_softmax_loss/spatial_softmax_loss.h"
 
 namespace ld {
 
@@ -25,6 +29,10 @@ void registerKernels() {
     library->impl("get_rng_state", torch::dispatch(own, &getRngState));
     library->def(kSetRngStateSchema, {at::Tag::nondeterministic_seeded});
     library->impl("set_rng_state", torch::dispatch(own, &setRngState));
+    registerGroupNorm(*library);
+    registerConv2d(*library);
+    registerSpatialSoftmaxLoss(*library);
+    registerFusedAdamwEma(*library);
   });
 }
 

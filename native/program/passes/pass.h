@@ -26,5 +26,7 @@ std::vector<std::string> runPasses(Program& program, const std::function<bool(co
 
 bool dropDeadCode(Program& program);
 bool dropIdentities(Program& program);
+bool fuseGroupNormSilu(Program& program);
+bool useOwnConvolutions(Program& program);
 
 }  // namespace ld::program

@@ -5,6 +5,9 @@ namespace ld::program {
 const std::vector<Pass>& passes() {
   static const std::vector<Pass> all{
       {"identities", true, &dropIdentities},
+      // Not by default: results are those of the function only up to rounding.
+      {"groupNormSilu", false, &fuseGroupNormSilu},
+      {"convolution", false, &useOwnConvolutions},
       {"deadCode", true, &dropDeadCode},
   };
   return all;

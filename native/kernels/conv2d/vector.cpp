@@ -1,0 +1,347 @@
+#include "kernels/conv2d/vector.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/lanes.h"
+
+namespace ld::winograd::CPU_CAPABILITY {
+
+namespace {
+
+using L = Lanes<float>;
+using Vec = L::Vec;
+
+constexpr int64_t kVectors = 2;  // of a panel's row
+constexpr int64_t kPanel = kVectors * L::size;
+// Rows of the block of sums that is held in registers: 24 of 32 vectors with AVX-512, 12 of 16 else.
+constexpr int64_t kRows = L::size == 16 ? 12 : 6;
+
+constexpr float a = 0.70710678118654752f, b = 1.41421356237309505f;  // a^2 b^2 = 1, a^2 + b^2 = 5/2
+constexpr float a2 = 0.5f, b2 = 2, a3 = a * a2, b3 = b * b2, both = 2.5f;
+// Products of the differences of the points, whose inverses belong to the filters.
+constexpr float na = -1.0f / 1.5f, nb = 1.0f / 6;
+
+Vec fma(float factor, const Vec& x, const Vec& y) { return at::vec::fmadd(Vec(factor), x, y); }
+
+// B^T d: six inputs in a row.
+void transformInput(const Vec d[6], Vec out[6]) {
+  out[0] = fma(-both, d[2], d[0] + d[4]);
+  out[5] = fma(-both, d[3], d[1] + d[5]);
+  const Vec evenA = fma(-b2, d[2], d[4]), oddA = Vec(a) * fma(-b2, d[1], d[3]);
+  const Vec evenB = fma(-a2, d[2], d[4]), oddB = Vec(b) * fma(-a2, d[1], d[3]);
+  out[1] = evenA + oddA;
+  out[2] = evenA - oddA;
+  out[3] = evenB + oddB;
+  out[4] = evenB - oddB;
+}
+
+// A^T m: four outputs.
+void transformOutput(const Vec m[6], Vec out[4]) {
+  const Vec sumA = m[1] + m[2], differenceA = m[1] - m[2], sumB = m[3] + m[4], differenceB = m[3] - m[4];
+  out[0] = m[0] + sumA + sumB;
+  out[1] = fma(a, differenceA, Vec(b) * differenceB);
+  out[2] = fma(a2, sumA, Vec(b2) * sumB);
+  out[3] = fma(a3, differenceA, fma(b3, differenceB, m[5]));
+}
+
+// A y: the gradient of four outputs.
+void transformGradient(const Vec y[4], Vec out[6]) {
+  const Vec evenA = fma(a2, y[2], y[0]), oddA = fma(a, y[1], Vec(a3) * y[3]);
+  const Vec evenB = fma(b2, y[2], y[0]), oddB = fma(b, y[1], Vec(b3) * y[3]);
+  out[0] = y[0];
+  out[1] = evenA + oddA;
+  out[2] = evenA - oddA;
+  out[3] = evenB + oddB;
+  out[4] = evenB - oddB;
+  out[5] = y[3];
+}
+
+// G g: three weights.
+void transformFilter(const Vec g[3], Vec out[6]) {
+  const Vec evenA = Vec(na) * fma(a2, g[2], g[0]), oddA = Vec(na * a) * g[1];
+  const Vec evenB = Vec(nb) * fma(b2, g[2], g[0]), oddB = Vec(nb * b) * g[1];
+  out[0] = g[0];
+  out[1] = evenA + oddA;
+  out[2] = evenA - oddA;
+  out[3] = evenB + oddB;
+  out[4] = evenB - oddB;
+  out[5] = g[2];
+}
+
+// G^T s: the gradient of three weights.
+void transformSums(const Vec s[6], Vec out[3]) {
+  const Vec sumA = s[1] + s[2], sumB = s[3] + s[4];
+  out[0] = fma(na, sumA, fma(nb, sumB, s[0]));
+  out[1] = fma(na * a, s[1] - s[2], Vec(nb * b) * (s[3] - s[4]));
+  out[2] = fma(na * a2, sumA, fma(nb * b2, sumB, s[5]));
+}
+
+// Applies a transform of From values to To along the columns of a square, then along its rows.
+template <int From, int To, typename Transform>
+void both2d(Transform transform, const Vec (&in)[From * From], Vec (&out)[To * To]) {
+  Vec half[To * From];
+  for (int j = 0; j < From; ++j) {
+    Vec column[From], result[To];
+    for (int i = 0; i < From; ++i) column[i] = in[i * From + j];
+    transform(column, result);
+    for (int i = 0; i < To; ++i) half[i * From + j] = result[i];
+  }
+  for (int i = 0; i < To; ++i) transform(half + i * From, out + i * To);
+}
+
+// c [Rows][panel] (+)= sum over k of a [.., k] b [k][panel].
+template <int64_t Rows>
+void multiplyRows(const float* left, int64_t rowStride, int64_t sumStride, const float* right, int64_t count, float* c, int64_t cStride,
+                  bool add) {
+  Vec sums[Rows][kVectors];
+  for (int64_t r = 0; r < Rows; ++r) {
+    for (int64_t v = 0; v < kVectors; ++v) sums[r][v] = add ? Vec::loadu(c + r * cStride + v * L::size) : Vec(0);
+  }
+  for (int64_t k = 0; k < count; ++k, left += sumStride, right += kPanel) {
+    Vec row[kVectors];
+    for (int64_t v = 0; v < kVectors; ++v) row[v] = Vec::loadu(right + v * L::size);
+    for (int64_t r = 0; r < Rows; ++r) {
+      const Vec factor(left[r * rowStride]);
+      for (int64_t v = 0; v < kVectors; ++v) sums[r][v] = at::vec::fmadd(factor, row[v], sums[r][v]);
+    }
+  }
+  for (int64_t r = 0; r < Rows; ++r) {
+    for (int64_t v = 0; v < kVectors; ++v) sums[r][v].store(c + r * cStride + v * L::size);
+  }
+}
+
+void multiply(int64_t rows, const float* left, int64_t rowStride, int64_t sumStride, const float* right, int64_t count, float* c,
+              int64_t cStride, bool add) {
+  int64_t row = 0;
+  const auto step = [&]<int64_t Rows>(std::integral_constant<int64_t, Rows>) {
+    for (; row + Rows <= rows; row += Rows) {
+      multiplyRows<Rows>(left + row * rowStride, rowStride, sumStride, right, count, c + row * cStride, cStride, add);
+    }
+  };
+  step(std::integral_constant<int64_t, kRows>());
+  step(std::integral_constant<int64_t, kRows / 2>());
+  step(std::integral_constant<int64_t, 2>());
+  step(std::integral_constant<int64_t, 1>());
+}
+
+struct Place {
+  Place(const Geometry& g, int64_t tile) {
+    const int64_t across = g.tilesAcross(), each = g.tilesDown() * across;
+    image = tile / each;
+    y = tile % each / across * kTile;
+    x = tile % across * kTile;
+  }
+  int64_t image, y, x;
+};
+
+int64_t panelsOf(int64_t channels) { return (channels + kPanel - 1) / kPanel; }
+
+// Points to the Size x Size pixels from (y, x) on; those outside the picture to zeros.
+template <int64_t Size>
+void pixelsAt(const float* x, int64_t channels, const Geometry& g, const Place& place, int64_t shift, const float* zeros,
+              const float* (&pixels)[Size * Size]) {
+  for (int64_t i = 0; i < Size; ++i) {
+    const int64_t row = place.y + shift + i;
+    for (int64_t j = 0; j < Size; ++j) {
+      const int64_t column = place.x + shift + j;
+      const bool inside = row >= 0 && row < g.height && column >= 0 && column < g.width;
+      pixels[i * Size + j] = inside ? x + ((place.image * g.height + row) * g.width + column) * channels : zeros;
+    }
+  }
+}
+
+// Transformed windows of tiles, [tiles][inputs] for each point.
+void transformTiles(const Geometry& g, const float* x, int64_t first, int64_t count, const float* zeros, float* v) {
+  const int64_t stride = pointStride(count * g.inputs);
+  for (int64_t tile = 0; tile < count; ++tile) {
+    const float* pixels[36];
+    pixelsAt<6>(x, g.inputs, g, Place(g, first + tile), -1, zeros, pixels);
+    L::forEach(g.inputs, [&](int64_t c, auto n) {
+      Vec window[36], out[36];
+      for (int i = 0; i < 36; ++i) window[i] = L::load(pixels[i] + c, n);
+      both2d<6, 6>(transformInput, window, out);
+      for (int p = 0; p < 36; ++p) L::store(v + p * stride + tile * g.inputs + c, out[p], n);
+    });
+  }
+}
+
+}  // namespace
+
+int64_t panelWidth() { return kPanel; }
+
+void transformWeights(const float* w, bool rotated, int64_t inputs, int64_t outputs, int64_t firstPanel, int64_t lastPanel, float* u) {
+  const int64_t stride = pointStride(panelsOf(outputs) * inputs * kPanel);
+  const int64_t outputStride = rotated ? 9 : 9 * inputs, inputStride = rotated ? 9 * outputs : 9;
+  for (int64_t panel = firstPanel; panel < lastPanel; ++panel) {
+    for (int64_t input = 0; input < inputs; ++input) {
+      for (int64_t part = 0; part < kVectors; ++part) {
+        const int64_t output = panel * kPanel + part * L::size;
+        const int64_t lanes = std::clamp<int64_t>(outputs - output, 0, L::size);
+        float taps[9][L::size] = {};
+        const float* from = w + input * inputStride + output * outputStride;
+        for (int64_t lane = 0; lane < lanes; ++lane) {
+          for (int tap = 0; tap < 9; ++tap) taps[tap][lane] = from[lane * outputStride + (rotated ? 8 - tap : tap)];
+        }
+        Vec filter[9], out[36];
+        for (int tap = 0; tap < 9; ++tap) filter[tap] = Vec::loadu(taps[tap]);
+        both2d<3, 6>(transformFilter, filter, out);
+        for (int64_t p = 0; p < kPoints; ++p) {
+          out[p].store(u + p * stride + (panel * inputs + input) * kPanel + part * L::size);
+        }
+      }
+    }
+  }
+}
+
+int64_t convolveScratch(const Geometry& g, int64_t block) {
+  return kPoints * (pointStride(block * g.inputs) + pointStride(block * panelsOf(g.outputs) * kPanel)) + std::max(g.inputs, g.outputs);
+}
+
+void convolve(const Geometry& g, const float* x, const float* u, const Addends& addends, float* y, int64_t first, int64_t last,
+              int64_t block, float* scratch) {
+  const int64_t panels = panelsOf(g.outputs), row = panels * kPanel, uStride = pointStride(panels * g.inputs * kPanel);
+  float* const zeros = scratch;
+  float* const v = zeros + std::max(g.inputs, g.outputs);
+  float* const m = v + kPoints * pointStride(block * g.inputs);
+  std::memset(zeros, 0, sizeof(float) * static_cast<size_t>(g.inputs));
+  for (; first < last; first += block) {
+    const int64_t count = std::min(block, last - first);
+    const int64_t vStride = pointStride(count * g.inputs), mStride = pointStride(count * row);
+    transformTiles(g, x, first, count, zeros, v);
+    for (int64_t p = 0; p < kPoints; ++p) {
+      for (int64_t panel = 0; panel < panels; ++panel) {
+        multiply(count, v + p * vStride, g.inputs, 1, u + p * uStride + panel * g.inputs * kPanel, g.inputs,
+                 m + p * mStride + panel * kPanel, row, false);
+      }
+    }
+    for (int64_t tile = 0; tile < count; ++tile) {
+      const Place place(g, first + tile);
+      const int64_t down = std::min(kTile, g.height - place.y), across = std::min(kTile, g.width - place.x);
+      L::forEach(g.outputs, [&](int64_t c, auto n) {
+        Vec products[36], out[16];
+        for (int64_t p = 0; p < kPoints; ++p) products[p] = Vec::loadu(m + p * mStride + tile * row + c);
+        both2d<6, 4>(transformOutput, products, out);
+        const Vec bias = addends.bias == nullptr ? Vec(0) : L::load(addends.bias + (addends.biasPerImage ? place.image * g.outputs : 0) + c, n);
+        for (int64_t i = 0; i < down; ++i) {
+          for (int64_t j = 0; j < across; ++j) {
+            const int64_t at = ((place.image * g.height + place.y + i) * g.width + place.x + j) * g.outputs + c;
+            Vec value = out[i * kTile + j] + bias;
+            if (addends.residual != nullptr) value = value + L::load(addends.residual + at, n);
+            L::store(y + at, value, n);
+          }
+        }
+      });
+    }
+  }
+}
+
+int64_t correlateScratch(const Geometry& g, int64_t panels, int64_t block) {
+  return kPoints * (pointStride(block * g.inputs) + pointStride(block * panels * kPanel)) + std::max(g.inputs, g.outputs);
+}
+
+void correlate(const Geometry& g, const float* x, const float* dy, int64_t first, int64_t last, int64_t firstPanel, int64_t lastPanel,
+               int64_t block, float* sums, double* bias, float* scratch) {
+  const int64_t panels = lastPanel - firstPanel, channel = firstPanel * kPanel;
+  const int64_t outputs = std::min(panels * kPanel, g.outputs - channel);
+  float* const zeros = scratch;
+  float* const v = zeros + std::max(g.inputs, g.outputs);
+  float* const d = v + kPoints * pointStride(block * g.inputs);
+  std::memset(zeros, 0, sizeof(float) * static_cast<size_t>(std::max(g.inputs, g.outputs)));
+  std::fill(bias, bias + g.images * panels * kPanel, 0.0);
+  const int64_t sumStride = pointStride(panels * g.inputs * kPanel);
+  bool add = false;
+  for (; first < last; first += block, add = true) {
+    const int64_t count = std::min(block, last - first);
+    const int64_t vStride = pointStride(count * g.inputs), dStride = pointStride(count * panels * kPanel);
+    transformTiles(g, x, first, count, zeros, v);
+    for (int64_t tile = 0; tile < count; ++tile) {
+      const Place place(g, first + tile);
+      const float* pixels[16];
+      pixelsAt<4>(dy, g.outputs, g, place, 0, zeros, pixels);
+      for (int64_t c = 0; c < panels * kPanel; c += L::size) {
+        const int64_t lanes = std::clamp<int64_t>(outputs - c, 0, L::size);
+        Vec window[16], out[36], sum(0);
+        for (int i = 0; i < 16; ++i) {
+          window[i] = lanes == L::size ? L::load(pixels[i] + channel + c) : lanes == 0 ? Vec(0) : L::load(pixels[i] + channel + c, lanes);
+          sum = sum + window[i];
+        }
+        both2d<4, 6>(transformGradient, window, out);
+        for (int64_t p = 0; p < kPoints; ++p) {
+          out[p].store(d + p * dStride + (c / kPanel * count + tile) * kPanel + c % kPanel);
+        }
+        float each[L::size];
+        sum.store(each);
+        double* const into = bias + place.image * panels * kPanel + c;
+        for (int64_t lane = 0; lane < L::size; ++lane) into[lane] += each[lane];
+      }
+    }
+    for (int64_t p = 0; p < kPoints; ++p) {
+      for (int64_t panel = 0; panel < panels; ++panel) {
+        multiply(g.inputs, v + p * vStride, 1, g.inputs, d + p * dStride + panel * count * kPanel, count,
+                 sums + p * sumStride + panel * g.inputs * kPanel, kPanel, add);
+      }
+    }
+  }
+}
+
+void weightGradient(const float* sums, int64_t parts, int64_t stride, int64_t inputs, int64_t outputs, int64_t firstPanel,
+                    int64_t lastPanel, float* dw) {
+  const int64_t pStride = pointStride((lastPanel - firstPanel) * inputs * kPanel);
+  for (int64_t panel = firstPanel; panel < lastPanel; ++panel) {
+    for (int64_t input = 0; input < inputs; ++input) {
+      for (int64_t part = 0; part < kVectors; ++part) {
+        const int64_t output = panel * kPanel + part * L::size;
+        const int64_t lanes = std::clamp<int64_t>(outputs - output, 0, L::size);
+        if (lanes == 0) continue;
+        Vec products[36], taps[9];
+        for (int64_t p = 0; p < kPoints; ++p) {
+          const float* from = sums + p * pStride + ((panel - firstPanel) * inputs + input) * kPanel + part * L::size;
+          products[p] = Vec::loadu(from);
+          for (int64_t i = 1; i < parts; ++i) products[p] = products[p] + Vec::loadu(from + i * stride);
+        }
+        both2d<6, 3>(transformSums, products, taps);
+        float each[9][L::size];
+        for (int tap = 0; tap < 9; ++tap) taps[tap].store(each[tap]);
+        for (int64_t lane = 0; lane < lanes; ++lane) {
+          float* const to = dw + ((output + lane) * inputs + input) * 9;
+          for (int tap = 0; tap < 9; ++tap) to[tap] = each[tap][lane];
+        }
+      }
+    }
+  }
+}
+
+void packPanels(const float* from, int64_t stride, int64_t columnStride, int64_t count, int64_t columns, int64_t firstPanel,
+                int64_t lastPanel, float* to) {
+  for (int64_t panel = firstPanel; panel < lastPanel; ++panel) {
+    const int64_t width = std::min(kPanel, columns - panel * kPanel);
+    const float* column = from + panel * kPanel * columnStride;
+    float* row = to + panel * count * kPanel;
+    for (int64_t k = 0; k < count; ++k, row += kPanel) {
+      for (int64_t i = 0; i < kPanel; ++i) row[i] = i < width ? column[k * stride + i * columnStride] : 0;
+    }
+  }
+}
+
+void multiplyPanels(int64_t rows, int64_t count, int64_t columns, const float* left, int64_t rowStride, int64_t sumStride,
+                    const float* panels, const float* bias, float* c, int64_t cStride) {
+  constexpr int64_t kBlock = 4 * kRows;  // rows that stay in the first cache while the panels pass
+  for (int64_t first = 0; first < rows; first += kBlock) {
+    const int64_t some = std::min(kBlock, rows - first);
+    for (int64_t panel = 0; panel < panelsOf(columns); ++panel) {
+      const int64_t width = std::min(kPanel, columns - panel * kPanel);
+      float* const to = c + first * cStride + panel * kPanel;
+      float part[kBlock * kPanel];
+      const bool whole = width == kPanel;
+      multiply(some, left + first * rowStride, rowStride, sumStride, panels + panel * count * kPanel, count, whole ? to : part,
+               whole ? cStride : kPanel, false);
+      for (int64_t row = 0; row < some && !whole; ++row) std::copy_n(part + row * kPanel, width, to + row * cStride);
+      for (int64_t row = 0; row < some && bias != nullptr; ++row) {
+        for (int64_t i = 0; i < width; ++i) to[row * cStride + i] += bias[panel * kPanel + i];
+      }
+    }
+  }
+}
+
+}  // namespace ld::winograd::CPU_CAPABILITY

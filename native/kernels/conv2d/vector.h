@@ -1,0 +1,61 @@
+// The loops of a 3x3 convolution (stride 1, padding 1) by Winograd's minimal filtering F(4x4, 3x3): Lavin and Gray 2015
+// (arXiv 1509.09308), with the points 0, +-1/sqrt(2), +-sqrt(2) and infinity, whose rounding errors are about twice those
+// of the direct sum. 36 products a tile of 4x4 outputs instead of 144. All activations are channels_last, float32.
+//
+// The matrices of each of the 36 points are multiplied in panels of output channels: weights [panels][inputs][panel] by
+// windows [tiles][inputs]. Those of different points are pointStride(elements of one) apart.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/capability.h"
+
+namespace ld::winograd {
+
+inline constexpr int64_t kTile = 4, kPoints = 36;
+
+// An odd number of cache lines: at multiples of a page, what is written for 36 points would fight for one set.
+constexpr int64_t pointStride(int64_t floats) { return ((floats + 15) / 16 | 1) * 16; }
+
+struct Geometry {
+  int64_t images, height, width, inputs, outputs;
+  int64_t tilesDown() const { return (height + kTile - 1) / kTile; }
+  int64_t tilesAcross() const { return (width + kTile - 1) / kTile; }
+  int64_t tiles() const { return images * tilesDown() * tilesAcross(); }
+};
+
+// Output channels, or with `biasPerImage` [images, outputs]; residual has y's shape; both may be null.
+struct Addends {
+  const float* bias;
+  bool biasPerImage;
+  const float* residual;
+};
+
+LD_FOR_EACH_CAPABILITY(
+    int64_t panelWidth();
+    // Transforms the filters of some panels. `rotated` reads w [inputs][outputs][3][3] turned by 180 degrees, as the
+    // gradient of the input wants it; else w is [outputs][inputs][3][3].
+    void transformWeights(const float* w, bool rotated, int64_t inputs, int64_t outputs, int64_t firstPanel, int64_t lastPanel, float* u);
+    // Floats of scratch memory that `convolve` wants for blocks of that many tiles.
+    int64_t convolveScratch(const Geometry& g, int64_t block);
+    // y of the tiles first to last.
+    void convolve(const Geometry& g, const float* x, const float* u, const Addends& addends, float* y, int64_t first, int64_t last,
+                  int64_t block, float* scratch);
+    int64_t correlateScratch(const Geometry& g, int64_t panels, int64_t block);
+    // Sums of transformed x times transformed dy over the tiles first to last, of some panels, in the layout of the
+    // weights (only those panels); and of dy per image and channel into bias [images][panels * panel].
+    void correlate(const Geometry& g, const float* x, const float* dy, int64_t first, int64_t last, int64_t firstPanel, int64_t lastPanel,
+                   int64_t block, float* sums, double* bias, float* scratch);
+    // dw [outputs][inputs][3][3] of some panels from `parts` such sums, which are `stride` floats apart.
+    void weightGradient(const float* sums, int64_t parts, int64_t stride, int64_t inputs, int64_t outputs, int64_t firstPanel,
+                        int64_t lastPanel, float* dw);
+
+    // Panels [panels][count][panel] of the matrix whose element (k, column) is from[k * stride + column * columnStride].
+    void packPanels(const float* from, int64_t stride, int64_t columnStride, int64_t count, int64_t columns, int64_t firstPanel,
+                    int64_t lastPanel, float* to);
+    // c (row, column) = bias[column] + sum over k of left[row * rowStride + k * sumStride] (k, column), in packed panels; bias
+    // may be null, rows of c are cStride apart.
+    void multiplyPanels(int64_t rows, int64_t count, int64_t columns, const float* left, int64_t rowStride, int64_t sumStride,
+                        const float* panels, const float* bias, float* c, int64_t cStride);)
+
+}  // namespace ld::winograd

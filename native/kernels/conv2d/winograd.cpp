@@ -1,0 +1,113 @@
+#include "kernels/conv2d/winograd.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "kernels/conv2d/vector.h"
+
+namespace ld::winograd {
+
+namespace {
+
+constexpr int64_t kBlock = 24;       // tiles that are multiplied together: their windows stay in the second cache
+constexpr int64_t kSumBlock = 64;    // the same for sums over tiles
+constexpr int64_t kShared = 131072;  // floats of sums above which each thread has channels of its own, not a copy of all
+
+at::Tensor floats(int64_t count) { return at::empty({count}, at::kFloat); }
+
+Geometry geometryOf(const at::Tensor& x, int64_t outputs) { return {x.size(0), x.size(2), x.size(3), x.size(1), outputs}; }
+
+int64_t ceilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, bool rotated, const Addends& addends) {
+  const Geometry g = geometryOf(x, rotated ? weight.size(1) : weight.size(0));
+  const int64_t panels = ceilDivide(g.outputs, LD_BEST(panelWidth)()), width = LD_BEST(panelWidth)();
+  const at::Tensor u = floats(kPoints * pointStride(panels * g.inputs * width));
+  const at::Tensor y = at::empty({g.images, g.outputs, g.height, g.width}, x.options(), at::MemoryFormat::ChannelsLast);
+  float* const transformed = u.mutable_data_ptr<float>();
+  at::parallel_for(0, panels, 1, [&](int64_t first, int64_t last) {
+    LD_BEST(transformWeights)(weight.const_data_ptr<float>(), rotated, g.inputs, g.outputs, first, last, transformed);
+  });
+  const int64_t block = std::min(kBlock, ceilDivide(g.tiles(), at::get_num_threads()));
+  const int64_t each = LD_BEST(convolveScratch)(g, block);
+  const at::Tensor scratch = floats(each * at::get_num_threads());
+  float* const work = scratch.mutable_data_ptr<float>();
+  at::parallel_for(0, g.tiles(), block, [&](int64_t first, int64_t last) {
+    LD_BEST(convolve)(g, x.const_data_ptr<float>(), transformed, addends, y.mutable_data_ptr<float>(), first, last, block,
+                      work + at::get_thread_num() * each);
+  });
+  return y;
+}
+
+struct Task {
+  int64_t firstTile, lastTile, firstPanel, lastPanel;
+};
+
+}  // namespace
+
+at::Tensor forward(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& residual) {
+  const auto data = [](const at::Tensor& tensor) { return tensor.defined() ? tensor.const_data_ptr<float>() : nullptr; };
+  return convolution(x, weight, false, {data(bias), bias.defined() && bias.dim() == 2, data(residual)});
+}
+
+at::Tensor inputGradient(const at::Tensor& dy, const at::Tensor& weight) {
+  return convolution(dy, weight, true, {nullptr, false, nullptr});
+}
+
+std::tuple<at::Tensor, at::Tensor> weightGradients(const at::Tensor& dy, const at::Tensor& x) {
+  const Geometry g = geometryOf(x, dy.size(1));
+  const int64_t width = LD_BEST(panelWidth)(), panels = ceilDivide(g.outputs, width), threads = at::get_num_threads();
+
+  // Either every task has tiles of its own and sums of all channels, or the other way round.
+  std::vector<Task> tasks;
+  const bool apart = panels > 1 && kPoints * g.inputs * panels * width > kShared;
+  const int64_t units = apart ? panels : g.tiles(), least = apart ? 1 : kSumBlock;
+  const int64_t share = std::max(least, ceilDivide(units, threads));
+  for (int64_t first = 0; first < units; first += share) {
+    const int64_t last = std::min(units, first + share);
+    tasks.push_back(apart ? Task{0, g.tiles(), first, last} : Task{first, last, 0, panels});
+  }
+  const auto count = static_cast<int64_t>(tasks.size());
+  const int64_t most = apart ? share : panels, block = std::min(kSumBlock, g.tiles());
+  const int64_t each = pointStride(most * g.inputs * width) * kPoints, biasEach = g.images * most * width;
+  const int64_t scratchEach = LD_BEST(correlateScratch)(g, most, block);
+  const at::Tensor sums = floats(count * each), scratch = floats(count * scratchEach);
+  std::vector<double> biases(static_cast<size_t>(count * biasEach));
+  const at::Tensor dweight = at::empty({g.outputs, g.inputs, 3, 3}, x.options()), dbias = at::empty({g.images, g.outputs}, x.options());
+  float* const sum = sums.mutable_data_ptr<float>();
+  float* const work = scratch.mutable_data_ptr<float>();
+  at::parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const Task& task = tasks[static_cast<size_t>(i)];
+      LD_BEST(correlate)(g, x.const_data_ptr<float>(), dy.const_data_ptr<float>(), task.firstTile, task.lastTile, task.firstPanel,
+                         task.lastPanel, block, sum + i * each, biases.data() + i * biasEach, work + i * scratchEach);
+    }
+  });
+
+  float *const dw = dweight.mutable_data_ptr<float>(), *const db = dbias.mutable_data_ptr<float>();
+  const auto finish = [&](int64_t task, int64_t parts, int64_t firstPanel, int64_t lastPanel) {
+    LD_BEST(weightGradient)(sum + task * each, parts, each, g.inputs, g.outputs, firstPanel, lastPanel, dw);
+    for (int64_t image = 0; image < g.images; ++image) {
+      for (int64_t c = firstPanel * width; c < std::min(lastPanel * width, g.outputs); ++c) {
+        const int64_t at = (image * (apart ? tasks[static_cast<size_t>(task)].lastPanel - firstPanel : panels)) * width + c -
+                           (apart ? firstPanel * width : 0);
+        double total = 0;
+        for (int64_t part = 0; part < parts; ++part) total += biases[static_cast<size_t>((task + part) * biasEach + at)];
+        db[image * g.outputs + c] = static_cast<float>(total);
+      }
+    }
+  };
+  if (apart) {
+    at::parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) finish(i, 1, tasks[static_cast<size_t>(i)].firstPanel, tasks[static_cast<size_t>(i)].lastPanel);
+    });
+  } else {
+    finish(0, count, 0, panels);
+  }
+  return {dweight, dbias};
+}
+
+}  // namespace ld::winograd
