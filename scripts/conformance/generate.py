@@ -30,6 +30,9 @@ import handwritten
 import schemas
 from harvest import harvest, kind
 
+# As the addon has it: sparse tensors whose indices lead out of them are made by neither.
+torch.sparse.check_sparse_tensor_invariants.enable()
+
 HARVEST_CHUNK = 60
 GROUP_CALLS = 5000  # calls per group of families
 EXCLUDED = {}  # overload to parts of a source, of excluded.json

@@ -11,7 +11,7 @@ def calls():
     torch.manual_seed(3)
     found = []
     for topic in (optimizers, foreach, embedding, losses, recurrent, attention, quantized, sparse, nested, mkldnn,
-                  convolution, upsampling, sequences, matrices, views, plain):
+                  convolution, upsampling, sequences, matrices, views, aliases, plain):
         for name, *args in topic():
             kwargs = args.pop() if args and isinstance(args[-1], dict) else {}
             found.append((f"aten::{name}", args, kwargs, f"written by hand: {topic.__name__}"))
@@ -506,6 +506,54 @@ def views():
     for name, *args in (("t_",), ("transpose_", 0, 1), ("squeeze_",), ("squeeze_.dim", 0), ("squeeze_.dims", [0]), ("unsqueeze_", 1), ("swapaxes_", 0, 1), ("swapdims_", 0, 1), ("detach_",)):
         yield name, torch.rand(1, 3), *args
         yield name, torch.ones(1, 3, dtype=torch.int64), *args
+
+
+def aliases():
+    """Public names whose own calls PyTorch's database makes under another name."""
+    x, least, most = torch.rand(2, 3), torch.full((3,), 0.3), torch.full((3,), 0.6)
+    for name in ("clip", "clip_"):
+        yield name, x.clone(), 0.3, 0.6
+        yield name, torch.arange(6), 2, None
+        yield name, x.double(), None, 0.5
+        yield f"{name}.Tensor", x.clone(), least, most
+        yield f"{name}.Tensor", x.clone().t(), least[:2], None
+        yield f"{name}.Tensor", torch.rand(0, 3), least, most
+    yield "clamp.Tensor", x, least, most
+    scores, target = torch.rand(2, 3, 4, 4), torch.randint(0, 3, (2, 4, 4))
+    for reduction in (0, 1, 2):
+        yield "nll_loss2d", scores, target, None, reduction
+        yield "nll_loss2d", scores.double(), target, torch.rand(3, dtype=torch.float64), reduction, 1
+    for rank in (2, 3):
+        size = [2, 3, *[4] * rank]
+        theta = torch.rand(2, rank, rank + 1)
+        for corners in (True, False):
+            yield "affine_grid_generator", theta, size, corners
+            yield "affine_grid_generator", theta.double(), size, corners
+            yield "affine_grid_generator_backward", torch.rand(2, *[4] * rank, rank), size, corners
+            for mode in (0, 1):
+                yield "grid_sampler", torch.rand(size), torch.rand(2, *[3] * rank, rank) * 2 - 1, mode, 0, corners
+    index, source = torch.tensor([[0, 1, 1]]), torch.rand(3, 3)
+    for name in ("scatter", "scatter_"):
+        for reduce in ("add", "multiply"):
+            yield f"{name}.value_reduce", source.clone(), 0, index, 2.0, {"reduce": reduce}
+            yield f"{name}.value_reduce", torch.ones(3, 3, dtype=torch.int64), 1, index.t().contiguous(), 3, {"reduce": reduce}
+    yield "bucketize.Tensor", torch.rand(2, 3), torch.linspace(0, 1, 5)
+    yield "bucketize.Tensor", torch.rand(3, dtype=torch.float64), torch.linspace(0, 1, 5, dtype=torch.float64), {"right": True, "out_int32": True}
+    yield "float_power.Tensor_Tensor", torch.rand(3), torch.rand(3)
+    yield "float_power.Tensor_Tensor", torch.arange(1, 4), torch.rand(2, 1)
+    yield "index_fill.int_Tensor", torch.rand(3, 3), 1, torch.tensor([0, 2]), torch.tensor(2.0)
+    yield "bitwise_xor.Scalar_Tensor", 5, torch.arange(6)
+    yield "__rshift__.Tensor", torch.arange(8), torch.tensor(1)
+    square = torch.eye(3) + torch.rand(3, 3)
+    for order in ("fro", "nuc"):
+        yield "linalg_cond.p_str", square, order
+        yield "linalg_cond.p_str", square.double().expand(2, 3, 3), order
+    for dims in ([0, 1], [1, 0]):
+        yield "nuclear_norm.dim", torch.rand(3, 4), dims, True
+    for name in ("add", "mul", "div"):
+        yield f"_foreach_{name}.Tensor", some(), torch.tensor(2.0)
+    yield "_foreach_addcmul.Tensor", some(), some(), some(), torch.tensor([2.0, 0.5])
+    yield "_foreach_lerp.ScalarList", some(), some(), [0.5, 0.1]
 
 
 def plain():
