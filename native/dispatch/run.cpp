@@ -159,8 +159,9 @@ Outcome attempt(Session& session, const View& view) {
   try {
     push(view.site, session, {view.ids, view.numbers}, stack);
     if (view.mode & record::SkipUndefined) skipUndefined(stack);
-    if (view.site.guard != nullptr) runGuard(view.site.guard, stack);
+    checkArguments(view.site.guard, stack);
     const ModeGuard guard(view.mode);
+    if (!view.site.outputs.empty()) separateOutputs(view.site.outputs, stack);
     view.site.op.callBoxed(stack);
     return {std::move(stack), nullptr, {}};
   } catch (...) {

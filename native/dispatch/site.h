@@ -43,10 +43,12 @@ struct Site {
     }
   };
 
-  explicit Site(c10::OperatorHandle handle) : op(std::move(handle)), guard(guardOf(op.schema().operator_name())) {}
+  explicit Site(c10::OperatorHandle handle)
+      : op(std::move(handle)), guard(guardOf(op.schema().operator_name())), outputs(outputsOf(op.schema())) {}
 
   c10::OperatorHandle op;
   Guard guard;
+  std::vector<size_t> outputs;  // the arguments that are out=
   std::vector<Argument> arguments;
   std::vector<bool> written;  // per result: it is one of the arguments, in place or out=
 };

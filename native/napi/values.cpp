@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "dispatch/guards/tensors.h"
 #include "napi/convert.h"
 #include "napi/environment.h"
 #include "runtime/executor.h"
@@ -38,6 +39,7 @@ Napi::Value Environment::read(const Info& info) {
       try {
         TORCH_CHECK(slot.tensor.defined(), "the tensor holds nothing: a gradient that no backward() reached, or a result that never came");
         const at::NoGradGuard guard;
+        guards::checkTensor(slot.tensor);
         const at::Tensor dense = slot.tensor.layout() == at::kStrided ? slot.tensor : slot.tensor.to_dense();
         const at::Tensor values = dense.detach().resolve_conj().resolve_neg().to(at::kCPU).contiguous();
         // One copy: a snapshot that later ops in place do not change. What had to be converted is one.

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/guard_pages.h"
 #include "runtime/physical_memory.h"
 
 namespace ld {
@@ -179,7 +180,9 @@ void CachingAllocator::release(void* data) {
 
 }  // namespace
 
-void installCpuAllocator() { c10::SetCPUAllocator(&allocator(), /*priority=*/10); }
+void installCpuAllocator() {
+  c10::SetCPUAllocator(wantsGuardPages() ? &guardPageAllocator() : &allocator(), /*priority=*/10);
+}
 
 CpuMemory cpuMemory() { return allocator().memory(); }
 

@@ -1,5 +1,6 @@
 #include "runtime/lifetime.h"
 
+#include <ATen/Context.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -34,6 +35,8 @@ void startProcess() {
   static std::once_flag once;
   std::call_once(once, [] {
     installCpuAllocator();
+    // Also where the operator's name says "unsafe": kernels go where a sparse tensor's indices point.
+    at::globalContext().setCheckSparseTensorInvariants(true);
     registerKernels();
     on_exit(&atExit, nullptr);
   });

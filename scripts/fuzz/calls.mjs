@@ -2,6 +2,7 @@
 // arguments that are mostly plausible in kind and seldom all right.
 import * as torch from 'landmark-diffusion/torch'
 import { operator } from '#lib/torch/operator.js'
+import { mutatedCall, readCalls } from './mutations.mjs'
 import { Random } from './random.mjs'
 import { Tensors } from './tensors.mjs'
 import * as values from './values.mjs'
@@ -37,9 +38,15 @@ function tensorMethods() {
 }
 
 let surface
+let accepted
 
-/** `name`, shown arguments and `run()` of the call that `seed` and `index` fix. */
-export async function chooseCall(seed, index, only) {
+/** `name`, shown arguments and `run()` of the call that `seed` and `index` fix; of the operators that `only` matches. */
+export async function chooseCall(seed, index, { only, mutate }) {
+  if (mutate) {
+    accepted ??= readCalls(only)
+    const random = new Random(seed, index)
+    return mutatedCall(random, new Tensors(random), accepted)
+  }
   surface ??= {
     names: torch.ops().filter((name) => only === undefined || new RegExp(only).test(name)),
     functions: publicFunctions(),

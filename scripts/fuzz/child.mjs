@@ -1,6 +1,6 @@
 // Makes the calls `from` to `to` of a seed, and writes each down before it is made, so that whoever reads the
 // log of a dead process knows the call that killed it. Started by fuzz.mjs.
-//   node scripts/fuzz/child.mjs <seed> <from> <to> <log> [operators]
+//   node scripts/fuzz/child.mjs <seed> <from> <to> <log> <{ only?, mutate? } as JSON>
 import { openSync, writeSync } from 'node:fs'
 import * as torch from 'landmark-diffusion/torch'
 import { LandmarkDiffusionError } from '#lib/errors.js'
@@ -11,7 +11,7 @@ import { HostileError, show } from './values.mjs'
 
 const [seed, from, to] = process.argv.slice(2, 5).map(Number)
 const log = openSync(process.argv[5], 'a')
-const only = process.argv[6]
+const kind = JSON.parse(process.argv[6])
 
 // A rejected promise that nobody awaits (an odd argument, or a hostile method) must not end the run.
 process.on('unhandledRejection', () => {})
@@ -34,7 +34,7 @@ async function touch(result) {
 
 async function one(index) {
   writeSync(log, `${index} choosing\n`)
-  const call = await chooseCall(seed, index, only)
+  const call = await chooseCall(seed, index, kind)
   writeSync(log, `${index} ${call.name}(${call.args.map((arg) => show(arg)).join(', ')})\n`)
   const restore = new Random(seed, -index - 2).chance(0.05) ? pollute() : () => {}
   try {

@@ -15,6 +15,7 @@ const help = `Usage: npm run fuzz -- [options]
   --seed N           which calls (1); the same seed makes the same calls
   --from N           index of the first call (0): with --calls 1, one call of a report again
   --operators REGEX  calls of these operators only
+  --mutate           calls that PyTorch accepts, changed in a place or two
   --hang SECONDS     time without progress that counts as a hang (60)
   --json FILE        writes the counts and failures
 
@@ -22,6 +23,9 @@ Examples:
   npm run fuzz -- --calls 100000 --seed 1
   npm run fuzz -- --seed 1 --from 4711 --calls 1
   npm run fuzz -- --operators 'aten::(gather|scatter)' --calls 1000
+  npm run fuzz -- --mutate --calls 100000
+
+LANDMARK_DIFFUSION_GUARD_PAGES=1 finds reads and writes beside tensors at the instruction that makes them.
 `
 const { values } = parseArgs({
   options: {
@@ -29,6 +33,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     from: { type: 'string', default: '0' },
     operators: { type: 'string' },
+    mutate: { type: 'boolean' },
     hang: { type: 'string', default: '60' },
     json: { type: 'string' },
     help: { type: 'boolean' },
@@ -108,7 +113,8 @@ async function run(from) {
   const log = new Log(path)
   // A limit on data, so that a call that asks for too much fails in its own process and not in the machine.
   const limits = 'ulimit -c 0; ulimit -d 3000000; exec "$0" "$@"'
-  const args = [values.seed, from, end, path, values.operators].filter((arg) => arg !== undefined)
+  const kind = JSON.stringify({ only: values.operators, mutate: values.mutate })
+  const args = [values.seed, from, end, path, kind]
   const running = spawn('sh', ['-c', limits, process.execPath, child, ...args.map(String)], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { OMP_NUM_THREADS: '1', TORCH_CPP_LOG_LEVEL: 'ERROR', ...process.env },

@@ -201,6 +201,13 @@ export function odd(random, tensor) {
   ])()
 }
 
+function showObject(value, depth) {
+  if (depth > 0 || Object.getPrototypeOf(value) !== Object.prototype)
+    return Object.prototype.toString.call(value)
+  const entries = Object.entries(Object.getOwnPropertyDescriptors(value))
+  return `{ ${entries.map(([name, own]) => `${name}: ${own.get ? '?' : show(own.value, 1)}`).join(', ')} }`
+}
+
 /** How a value looks in a report. Never calls into it. */
 export function show(value, depth = 0) {
   if (typeof value === 'bigint') return `${value}n`
@@ -211,7 +218,7 @@ export function show(value, depth = 0) {
       const { dtype: type, shape, device } = value.signature
       return `${value.kind ?? ''}${type}[${shape.join()}]${device === 'cpu' ? '' : `@${device}`}`
     }
-    if (!Array.isArray(value)) return Object.prototype.toString.call(value)
+    if (!Array.isArray(value)) return showObject(value, depth)
     if (depth > 2) return '[...]'
     const shown = []
     for (let i = 0; i < Math.min(value.length, 8); i++) {

@@ -1,0 +1,71 @@
+// How guards read the arguments of a call.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <c10/util/Exception.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "dispatch/guards.h"
+
+namespace ld::guards {
+
+using Stack = torch::jit::Stack;
+
+// Undefined where the argument is none.
+inline at::Tensor tensor(const Stack& stack, size_t i) { return stack.at(i).isTensor() ? stack[i].toTensor() : at::Tensor(); }
+
+inline std::vector<int64_t> ints(const Stack& stack, size_t i) {
+  return stack.at(i).isIntList() ? stack[i].toIntVector() : std::vector<int64_t>();
+}
+
+inline bool sameSizes(const at::Tensor& a, const at::Tensor& b) {
+  return a.defined() && b.defined() && a.layout() == b.layout() && a.sizes() == b.sizes();
+}
+
+// Whether the last `count` dimensions hold something; a batch before them may be empty.
+inline bool filled(const at::Tensor& tensor, int64_t count) {
+  const auto sizes = tensor.sizes().slice(tensor.dim() - count);
+  return std::all_of(sizes.begin(), sizes.end(), [](int64_t size) { return size > 0; });
+}
+
+inline bool strided(const at::Tensor& tensor) { return tensor.defined() && !tensor.is_nested() && tensor.layout() == at::kStrided; }
+
+// The values of an index tensor, on the CPU.
+inline std::vector<int64_t> valuesOf(const at::Tensor& indices) {
+  const auto flat = indices.to(at::kLong).contiguous();
+  return {flat.const_data_ptr<int64_t>(), flat.const_data_ptr<int64_t>() + flat.numel()};
+}
+
+inline bool isIndex(const at::Tensor& tensor) {
+  return strided(tensor) && tensor.is_cpu() && (tensor.scalar_type() == at::kLong || tensor.scalar_type() == at::kInt);
+}
+
+// Lengths, given as a list or as a tensor.
+inline std::vector<int64_t> lengths(const Stack& stack, size_t i) {
+  if (!stack.at(i).isTensor()) return ints(stack, i);
+  TORCH_CHECK(isIndex(tensor(stack, i)), "lengths must be of an integer dtype on the CPU");
+  return valuesOf(tensor(stack, i));
+}
+
+inline std::vector<at::Tensor> tensors(const Stack& stack, size_t i) {
+  return stack.at(i).isTensorList() ? stack[i].toTensorVector() : std::vector<at::Tensor>();
+}
+
+inline bool sameType(const at::Tensor& a, const at::Tensor& b) { return a.scalar_type() == b.scalar_type(); }
+
+// Whether the tensor is absent, or strided with one dimension of `length` values.
+inline bool vectorOf(const at::Tensor& tensor, int64_t length) {
+  return !tensor.defined() || (strided(tensor) && tensor.dim() == 1 && tensor.size(0) == length);
+}
+
+// Each value of an index tensor lies between 0 and `end`.
+inline void within(const at::Tensor& indices, int64_t end, const char* what) {
+  TORCH_CHECK(isIndex(indices), what, " must be strided, on the CPU, of int64 or int32");
+  for (const int64_t value : valuesOf(indices)) {
+    TORCH_CHECK(value >= 0 && value < end, what, " holds ", value, ", which is out of range for ", end);
+  }
+}
+
+}  // namespace ld::guards

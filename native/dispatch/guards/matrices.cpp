@@ -1,0 +1,112 @@
+// Guards of linear algebra and transforms.
+#include <ATen/ExpandUtils.h>
+
+#include "dispatch/guards/arguments.h"
+#include "dispatch/guards/families.h"
+
+namespace ld::guards {
+
+namespace {
+
+void transformed(const Stack& stack) {
+  const auto self = tensor(stack, 0);
+  auto dims = ints(stack, 1);
+  TORCH_CHECK(strided(self), "wants a strided tensor");
+  for (auto& dim : dims) {
+    TORCH_CHECK(dim >= -self.dim() && dim < self.dim(), "dim ", dim, " names no dimension of a tensor of ", self.dim());
+    dim = (dim + self.dim()) % self.dim();
+  }
+  const int64_t norm = stack.at(2).toInt();
+  TORCH_CHECK(norm >= 0 && norm <= 2, "normalization is 0 (none), 1 (by the root) or 2 (by the length)");
+  std::sort(dims.begin(), dims.end());
+  TORCH_CHECK(!dims.empty() && std::adjacent_find(dims.begin(), dims.end()) == dims.end(),
+              "dim must name at least one dimension, and each once");
+}
+
+// (self [.., n, k], A [.., n, n])
+void choleskySolve(const Stack& stack) {
+  const auto self = tensor(stack, 0), a = tensor(stack, 1);
+  TORCH_CHECK(strided(self) && strided(a) && self.dim() >= 2 && a.dim() == self.dim() && a.size(-1) == a.size(-2) &&
+                  a.size(-1) == self.size(-2) && self.scalar_type() == a.scalar_type(),
+              "wants [.., n, k] and [.., n, n] of one dtype");
+  TORCH_CHECK(self.sizes().slice(0, self.dim() - 2) == a.sizes().slice(0, a.dim() - 2), "the batch dimensions differ");
+}
+
+// (qkv [batch, tokens, 3 * dim], bias [3 * dim], num_heads)
+void rescaleQkv(const Stack& stack) {
+  const auto qkv = tensor(stack, 0), bias = tensor(stack, 1);
+  const int64_t heads = stack.at(2).toInt();
+  TORCH_CHECK(qkv.defined() && qkv.dim() == 3 && bias.defined() && strided(bias) && bias.dim() == 1 && bias.size(0) > 0 &&
+                  heads > 0 && bias.size(0) % (3 * heads) == 0,
+              "wants qkv [batch, tokens, 3 * dim], bias [3 * dim], and heads that divide dim");
+  TORCH_CHECK(qkv.is_nested() || (qkv.size(2) == bias.size(0) && qkv.scalar_type() == bias.scalar_type()),
+              "qkv and bias must have one length and dtype");
+}
+
+// (input [n, ...], coefficients [m, n])
+void linearCombination(const Stack& stack) {
+  const auto input = tensor(stack, 0), coefficients = tensor(stack, 1);
+  TORCH_CHECK(strided(input) && strided(coefficients) && input.dim() > 0 && coefficients.dim() == 2 && coefficients.size(1) == input.size(0) &&
+                  coefficients.scalar_type() == input.scalar_type(),
+              "wants input [n, ...] and coefficients [m, n] of one dtype");
+}
+
+// (self, dim, normalization, last_dim_size): the transform reads half of what it gives.
+void transformedBack(const Stack& stack) {
+  transformed(stack);
+  const auto self = tensor(stack, 0);
+  const int64_t last = ints(stack, 1).back(), size = stack.at(3).toInt();
+  TORCH_CHECK(size > 0 && size / 2 + 1 <= self.size(last), "last_dim_size ", size, " wants more of the input's last dimension than its ", self.size(last));
+}
+
+// (grad [n (n - 1) / 2], self [n, m], p, pdist [n (n - 1) / 2])
+void pairsBackward(const Stack& stack) {
+  const auto gradient = tensor(stack, 0), self = tensor(stack, 1), distances = tensor(stack, 3);
+  TORCH_CHECK(strided(self) && self.dim() == 2 && gradient.defined() && distances.defined(), "wants grad [pairs], self [n, m] and pdist [pairs]");
+  const int64_t pairs = self.size(0) * (self.size(0) - 1) / 2;
+  TORCH_CHECK(vectorOf(gradient, pairs) && vectorOf(distances, pairs) && sameType(gradient, self) && sameType(distances, self),
+              "grad and pdist must have one value per pair of rows, of the dtype of self");
+}
+
+// (grad [.., n, m], x1 [.., n, k], x2 [.., m, k], p, cdist [.., n, m]); the batches broadcast.
+void distancesBackward(const Stack& stack) {
+  const auto gradient = tensor(stack, 0), x1 = tensor(stack, 1), x2 = tensor(stack, 2), distances = tensor(stack, 4);
+  for (const auto& each : {gradient, x1, x2, distances}) {
+    TORCH_CHECK(strided(each) && each.dim() >= 2 && sameType(each, x1), "gradient, inputs and distances must have 2 or more dimensions and one dtype");
+  }
+  auto sizes = at::infer_size(x1.sizes().slice(0, x1.dim() - 2), x2.sizes().slice(0, x2.dim() - 2));
+  sizes.insert(sizes.end(), {x1.size(-2), x2.size(-2)});
+  TORCH_CHECK(x1.size(-1) == x2.size(-1) && gradient.sizes() == at::IntArrayRef(sizes) && distances.sizes() == at::IntArrayRef(sizes),
+              "wants x1 [.., n, k] and x2 [.., m, k], and gradient and distances of [.., n, m]");
+}
+
+// (grad_out, query, key, value, out, logsumexp, ...): [batch, heads, tokens, width]
+void flashBackward(const Stack& stack) {
+  const auto query = tensor(stack, 1), key = tensor(stack, 2), value = tensor(stack, 3), sums = tensor(stack, 5);
+  for (size_t i = 0; i < 5; ++i) {
+    const auto each = tensor(stack, i);
+    TORCH_CHECK(strided(each) && each.dim() == 4 && each.numel() > 0 && sameType(each, query), "all must be [batch, heads, tokens, width] of one dtype, and not empty");
+  }
+  TORCH_CHECK(sameSizes(tensor(stack, 0), query) && sameSizes(tensor(stack, 4), query) && sameSizes(key, value) && key.size(0) == query.size(0) &&
+                  key.size(1) == query.size(1) && key.size(3) == query.size(3),
+              "gradient, out and query must have one shape, key and value too");
+  TORCH_CHECK(strided(sums) && sums.numel() == query.size(0) * query.size(1) * query.size(2), "logsumexp must have one value per batch, head and token of the query");
+}
+
+}  // namespace
+
+void addMatrices(Table& table) {
+  table.merge(Table{
+      {"aten::_cdist_backward", distancesBackward},
+      {"aten::_scaled_dot_product_flash_attention_for_cpu_backward", flashBackward},
+      {"aten::_fft_r2c", transformed},
+      {"aten::_fft_c2c", transformed},
+      {"aten::_fft_c2r", transformedBack},
+      {"aten::_pdist_backward", pairsBackward},
+      {"aten::_cholesky_solve_helper", choleskySolve},
+      {"aten::_transform_bias_rescale_qkv", rescaleQkv},
+      {"aten::_compute_linear_combination", linearCombination},
+  });
+}
+
+}  // namespace ld::guards

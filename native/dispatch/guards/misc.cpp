@@ -1,0 +1,139 @@
+// Guards of operators that stand alone.
+#include "dispatch/guards/arguments.h"
+#include "dispatch/guards/families.h"
+
+namespace ld::guards {
+
+namespace {
+
+// (self, level, batch_size, out_dim)
+void insertedDimension(const Stack& stack) {
+  const int64_t dim = stack.at(3).toInt();
+  TORCH_CHECK(tensor(stack, 0).defined() && dim >= 0 && dim <= tensor(stack, 0).dim(), "out_dim ", dim, " is no place for a dimension");
+}
+
+void someTensors(const Stack& stack) { TORCH_CHECK(!stack.at(0).toTensorVector().empty(), "the list of tensors is empty"); }
+
+// (self, size, stride): not looked at where the stride is negative, or leads out of the memory.
+void aliased(const Stack& stack) {
+  const auto self = tensor(stack, 0);
+  const auto sizes = ints(stack, 1), strides = ints(stack, 2);
+  TORCH_CHECK(strided(self) && sizes.size() == strides.size(), "self must be strided, and size and stride of one length");
+  int64_t elements = 1;
+  for (const int64_t size : sizes) {
+    TORCH_CHECK(size >= 0 && (size == 0 || elements <= (int64_t{1} << 62) / size), "a size is out of range");
+    elements *= size;
+  }
+  int64_t room = self.has_storage() ? static_cast<int64_t>(self.storage().nbytes() / self.element_size()) - self.storage_offset() - 1 : -1;
+  for (size_t i = 0; i < sizes.size() && elements > 0; ++i) {
+    TORCH_CHECK(room >= 0 && strides[i] >= 0 && (sizes[i] == 1 || strides[i] <= room / (sizes[i] - 1)), "the strides lead out of the memory of self");
+    room -= (sizes[i] - 1) * strides[i];
+  }
+}
+
+// (values [n], addends? [n]), of libtorch's own tests.
+template <at::ScalarType Type>
+void added(const Stack& stack) {
+  if (stack.at(1).isNone()) return;
+  const auto values = tensor(stack, 0);
+  TORCH_CHECK(strided(values) && values.scalar_type() == Type && values.dim() == 1, "values must be a vector of ", c10::toString(Type));
+  TORCH_CHECK(stack[1].isList() && static_cast<int64_t>(stack[1].toListRef().size()) >= values.size(0), "there must be an addend for each value");
+}
+
+// (grad_output, self, ...)
+void likeInput(const Stack& stack) {
+  TORCH_CHECK(tensor(stack, 0).defined() && tensor(stack, 1).defined() && tensor(stack, 0).layout() == tensor(stack, 1).layout(), "the layouts differ");
+  TORCH_CHECK(tensor(stack, 0).is_nested() || sameSizes(tensor(stack, 0), tensor(stack, 1)), "the gradient must have the input's shape");
+}
+
+// (self, src, ...): the memory of self is asked for, which other layouts do not have.
+void copied(const Stack& stack) { TORCH_CHECK(strided(tensor(stack, 0)), "self must be a strided tensor"); }
+
+void allStrided(const Stack& stack) {
+  for (const auto& value : stack) {
+    TORCH_CHECK(!value.isTensor() || !value.toTensor().defined() || strided(value.toTensor()), "takes strided tensors only");
+  }
+}
+
+// (self, other, self_num_batch_dims)
+void batchDimensions(const Stack& stack) {
+  const int64_t count = stack.at(2).toInt();
+  TORCH_CHECK(strided(tensor(stack, 0)) && strided(tensor(stack, 1)) && count >= 0 && count <= tensor(stack, 0).dim(),
+              "self_num_batch_dims must name leading dimensions of self");
+}
+
+// range.out(start, end, step, out): a whole-number result needs a whole step.
+void wholeStep(const Stack& stack) {
+  const auto out = tensor(stack, 3);
+  if (!out.defined() || !at::isIntegralType(out.scalar_type(), /*includeBool=*/true)) return;
+  const double step = stack.at(2).toScalar().toDouble();
+  TORCH_CHECK(step <= -1 || step >= 1, "a step between -1 and 1 is none in ", c10::toString(out.scalar_type()));
+}
+
+// (input, numel, n_bins, ratio, bit_width): a search that ends after as many steps as there are bins.
+void quantizationSearch(const Stack& stack) {
+  const auto input = tensor(stack, 0);
+  const int64_t bins = stack.at(2).toInt(), bits = stack.at(4).toInt();
+  const double ratio = stack.at(3).toDouble();
+  TORCH_CHECK(strided(input) && input.scalar_type() == at::kFloat && stack.at(1).toInt() == input.numel() && input.numel() > 0,
+              "input must be float32, and numel the number of its values");
+  TORCH_CHECK(bins > 0 && bins <= 1 << 16 && ratio >= 0 && ratio <= 1 && bits >= 1 && bits <= 16,
+              "n_bins must be positive, ratio between 0 and 1, and bit_width between 1 and 16");
+}
+
+void notQuantized(const Stack& stack) {
+  TORCH_CHECK(!tensor(stack, 0).is_quantized(), "a quantized tensor has no such view");
+}
+
+}  // namespace
+
+void degree(const Stack& stack) {
+  constexpr double kMost = 1 << 20;
+  const auto& n = stack.at(1);
+  double most = 0;
+  if (n.isScalar()) {
+    most = n.toScalar().toDouble();
+  } else if (const auto degrees = tensor(stack, 1); strided(degrees) && degrees.is_cpu() && degrees.numel() > 0 && !degrees.is_complex()) {
+    most = degrees.max().item<double>();
+  }
+  TORCH_CHECK(!(most > kMost), "a degree above ", kMost, " would not end");
+}
+
+void sameLengths(const Stack& stack) {
+  size_t length = 0;
+  for (const auto& value : stack) {
+    if (!value.isList()) continue;
+    const size_t own = value.toListRef().size();
+    if (length == 0) length = own;
+    TORCH_CHECK(own > 0 && own == length, "the lists must have one length, and not be empty");
+  }
+}
+
+void addMisc(Table& table) {
+  table.merge(Table{
+      {"aten::copy", copied},
+      {"aten::_test_optional_intlist", added<at::kInt>},
+      {"aten::_test_optional_filled_intlist", added<at::kInt>},
+      {"aten::_test_optional_floatlist", added<at::kFloat>},
+      {"aten::_reshape_alias", aliased},
+      {"aten::_reshape_alias_copy", aliased},
+      {"aten::gelu_backward", likeInput},
+      {"aten::_log_softmax_backward_data", likeInput},
+      {"aten::_softmax_backward_data", likeInput},
+      {"aten::_remove_batch_dim", insertedDimension},
+      {"aten::_stack", someTensors},
+      {"aten::nll_loss_forward", allStrided},
+      {"aten::nll_loss_backward", allStrided},
+      {"aten::nll_loss2d_forward", allStrided},
+      {"aten::nll_loss2d_backward", allStrided},
+      {"aten::_new_zeros_with_same_feature_meta", batchDimensions},
+      {"aten::range.out", wholeStep},
+      {"aten::choose_qparams_optimized", quantizationSearch},
+      {"aten::_neg_view_copy", notQuantized},
+      {"aten::view.dtype", notQuantized},
+      {"aten::view_copy.dtype", notQuantized},
+      {"aten::view_copy.dtype_out", notQuantized},
+  });
+}
+
+}  // namespace ld::guards

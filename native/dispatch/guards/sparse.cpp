@@ -1,0 +1,92 @@
+// Guards of sparse and nested layouts.
+#include "dispatch/guards/arguments.h"
+#include "dispatch/guards/families.h"
+
+namespace ld::guards {
+
+namespace {
+
+// (crow_indices [.., rows + 1], col_indices [.., nnz]): the values are bounds of what is written.
+void csrToCoo(const Stack& stack) {
+  const auto crow = tensor(stack, 0), col = tensor(stack, 1);
+  TORCH_CHECK(isIndex(crow) && isIndex(col) && crow.scalar_type() == col.scalar_type() && crow.dim() > 0 && crow.dim() == col.dim() &&
+                  crow.size(-1) > 0 && crow.sizes().slice(0, crow.dim() - 1) == col.sizes().slice(0, col.dim() - 1),
+              "wants crow_indices [.., rows + 1] and col_indices [.., nnz] of one integer dtype on the CPU");
+  const auto bounds = valuesOf(crow);
+  const auto length = static_cast<size_t>(crow.size(-1));
+  for (size_t i = 0; i < bounds.size(); ++i) {
+    const int64_t least = i % length == 0 ? 0 : bounds[i - 1];
+    TORCH_CHECK(bounds[i] >= least && bounds[i] <= col.size(-1), "crow_indices must rise from 0 to the number of col_indices");
+  }
+}
+
+// (self [nnz], size): sorted row numbers, each smaller than size.
+void cooToCsr(const Stack& stack) {
+  const auto rows = tensor(stack, 0);
+  const int64_t size = stack.at(1).toInt();
+  TORCH_CHECK(isIndex(rows) && rows.dim() == 1 && size >= 0, "wants row indices [nnz] of an integer dtype on the CPU, and their number of rows");
+  int64_t least = 0;
+  for (const int64_t row : valuesOf(rows)) {
+    TORCH_CHECK(row >= least && row < size, "the row indices must be sorted and smaller than ", size);
+    least = row;
+  }
+}
+
+// (batch_sizes)
+void nestedSizes(const Stack& stack) {
+  const auto sizes = tensor(stack, 0);
+  TORCH_CHECK(isIndex(sizes) && sizes.scalar_type() == at::kLong && sizes.dim() == 2 && sizes.numel() > 0, "wants int64 sizes [tensors, dimensions]");
+}
+
+// (self, nested_size [rows, rank], nested_strides [rows, rank], offsets [rows])
+void nestedView(const Stack& stack) {
+  const auto self = tensor(stack, 0), sizes = tensor(stack, 1), strides = tensor(stack, 2), offsets = tensor(stack, 3);
+  for (const auto& each : {sizes, strides, offsets}) {
+    TORCH_CHECK(isIndex(each) && each.scalar_type() == at::kLong && each.is_contiguous(), "sizes, strides and offsets must be contiguous int64 on the CPU");
+  }
+  TORCH_CHECK(strided(self) && self.is_contiguous() && sizes.dim() == 2 && sameSizes(sizes, strides) && offsets.dim() == 1 && offsets.size(0) == sizes.size(0),
+              "wants a contiguous buffer, sizes and strides [rows, rank], and offsets [rows]");
+  const auto size = valuesOf(sizes), stride = valuesOf(strides), offset = valuesOf(offsets);
+  const int64_t rank = sizes.size(1), most = self.numel();
+  for (int64_t row = 0; row < sizes.size(0); ++row) {
+    TORCH_CHECK(offset[row] >= 0 && offset[row] <= most, "offset ", offset[row], " is out of the buffer's ", most, " values");
+    // Rooms for one more step of each stride; no product overflows, because none gets larger than the buffer.
+    int64_t room = most - offset[row] - 1;
+    for (int64_t i = row * rank; i < (row + 1) * rank; ++i) {
+      TORCH_CHECK(size[i] > 0 && stride[i] >= 0 && (size[i] == 1 || stride[i] <= room / (size[i] - 1)), "row ", row, " reaches out of the buffer");
+      room -= (size[i] - 1) * stride[i];
+    }
+  }
+}
+
+// (grad_output, self, dim, index)
+void nestedSelectBackward(const Stack& stack) {
+  const auto gradient = tensor(stack, 0), self = tensor(stack, 1);
+  TORCH_CHECK(strided(gradient) && self.defined() && self.is_nested(), "wants a strided gradient and a nested tensor");
+  const int64_t index = stack.at(3).toInt();
+  TORCH_CHECK(stack.at(2).toInt() == 0 && index >= 0 && index < self.size(0), "dim must be 0, and index name a row");
+  const auto sizes = self._nested_tensor_size().select(0, index);
+  TORCH_CHECK(gradient.dim() == sizes.numel() && gradient.sizes() == at::IntArrayRef(valuesOf(sizes)), "the gradient must have the row's shape");
+}
+
+}  // namespace
+
+// Gives away its indices or values, or only looks at what it says of itself.
+void anySparse(const Stack&) {}
+
+void addSparse(Table& table) {
+  for (const char* name : {"_indices", "indices", "_values", "values", "crow_indices", "col_indices", "ccol_indices", "row_indices", "_nnz", "_dimI", "_dimV",
+                           "sparse_dim", "dense_dim", "is_coalesced", "_coalesced_", "sparse_resize_", "sparse_resize_and_clear_", "resize_as_sparse_"}) {
+    table.emplace(std::string("aten::") + name, anySparse);
+  }
+  table.merge(Table{
+      {"aten::_nested_select_backward", nestedSelectBackward},
+      {"aten::_nested_view_from_buffer", nestedView},
+      {"aten::_nested_view_from_buffer_copy", nestedView},
+      {"aten::_nested_compute_contiguous_strides_offsets", nestedSizes},
+      {"aten::_convert_indices_from_csr_to_coo", csrToCoo},
+      {"aten::_convert_indices_from_coo_to_csr", cooToCsr},
+  });
+}
+
+}  // namespace ld::guards

@@ -1,0 +1,15 @@
+// Whether tensors are what they say they are. Views by raw strides, storages made smaller and sparse indices written
+// in place can make one that names memory which it does not have; libtorch checks none of this where it computes.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <ATen/core/stack.h>
+
+namespace ld::guards {
+
+// Throws c10::Error for a tensor among the arguments that reaches out of its storage, or whose sparse indices reach
+// out of its shape, or that is a list's element and holds nothing.
+void checkTensors(const torch::jit::Stack& arguments);
+void checkTensor(const at::Tensor& tensor);
+
+}  // namespace ld::guards

@@ -1,0 +1,118 @@
+// Calls that PyTorch accepts, from the conformance cases, changed in a place or two: they come past the first checks
+// of an operator, to the kernels that trust what those left over (an index, a length, a gradient's shape).
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import * as torch from 'landmark-diffusion/torch'
+import { LandmarkDiffusionError } from '#lib/errors.js'
+import { readCases } from '../conformance/frames.mjs'
+import { buildTensor, buildValue } from '../conformance/replay.mjs'
+import * as values from './values.mjs'
+
+const folder = fileURLToPath(new URL('../../test/fixtures/conformance/', import.meta.url))
+
+/** The stored cases by overload, those of the operators that `only` matches. */
+export function readCalls(only) {
+  const byName = new Map()
+  for (const name of readdirSync(folder).sort()) {
+    for (const { header, body } of readCases(join(folder, name))) {
+      if (header.refused || (only !== undefined && !new RegExp(only).test(header.op))) continue
+      byName.set(header.op, [...(byName.get(header.op) ?? []), { header, body }])
+    }
+  }
+  return [...byName.values()]
+}
+
+/** A random case of `calls`, changed: `name`, shown arguments and `run()`. */
+export async function mutatedCall(random, tensors, calls) {
+  for (;;) {
+    try {
+      return await changed(random, tensors, random.pick(random.pick(calls)))
+    } catch (error) {
+      // A tensor of a case that this library refuses to make.
+      if (!(error instanceof LandmarkDiffusionError)) throw error
+    }
+  }
+}
+
+async function changed(random, tensors, { header, body }) {
+  const inputs = header.tensors.map((spec) => buildTensor(spec, body))
+  const places = inputs.length > 0 && random.chance(0.75) ? inputs.keys() : []
+  for (const place of places) {
+    if (!random.chance(Math.max(0.35, 1 / inputs.length))) continue
+    inputs[place] = await changedTensor(random, tensors, inputs, place)
+  }
+  const change = (value) =>
+    random.chance(0.15) ? changedValue(random, value) : buildValue(value, inputs)
+  const args = header.args.map(change)
+  const named = Object.fromEntries(
+    Object.entries(header.named).map(([name, value]) => [name, change(value)]),
+  )
+  return {
+    name: header.op,
+    args: Object.keys(named).length > 0 ? [...args, named] : args,
+    run: () => torch.call(header.op, args, named),
+  }
+}
+
+/** `plain` JSON of a case, or a reference to a tensor, as something near to it. */
+function changedValue(random, value) {
+  if (Array.isArray(value)) {
+    const list = value.map((element) =>
+      typeof element === 'number' && random.chance(0.5) ? values.integer(random) : element,
+    )
+    if (random.chance(0.3)) list.pop()
+    if (random.chance(0.1)) list.push(values.integer(random))
+    return list.some((element) => typeof element === 'object') ? [] : list
+  }
+  if (typeof value === 'boolean') return !value
+  if (typeof value === 'number')
+    return Number.isInteger(value) ? values.integer(random) : values.real(random)
+  if (typeof value === 'string') return values.constant(random, 'str')
+  return random.chance(0.7) ? null : values.scalar(random)
+}
+
+/** A tensor like one of `inputs`, and unlike it in one respect. */
+async function changedTensor(random, tensors, inputs, place) {
+  const tensor = inputs[place]
+  const call = (name, ...args) => torch.call(`aten::${name}`, [tensor, ...args])
+  const { shape } = tensor
+  const dim = random.int(0, Math.max(shape.length - 1, 0))
+  try {
+    switch (random.int(0, 9)) {
+      case 0:
+      case 1:
+      case 2:
+        return withWildValues(random, tensor)
+      case 3:
+        return call('narrow', dim, 0, random.int(0, Math.max(shape[dim] - 1, 0)))
+      case 4:
+        return call('repeat_interleave.self_int', random.int(2, 3), dim)
+      case 5:
+        return random.chance(0.5) ? call('unsqueeze', dim) : call('select.int', dim, 0)
+      case 6:
+        return call('to.dtype', values.dtype(random))
+      case 7:
+        return call('transpose.int', 0, shape.length - 1)
+      case 8:
+        return random.pick(inputs)
+      default:
+        return await tensors.make()
+    }
+  } catch {
+    // Not every kind of tensor can be changed in every respect.
+    return tensors.make()
+  }
+}
+
+/** The tensor with some values that are out of every range. */
+function withWildValues(random, tensor) {
+  const wild = [-1, -2, -(2 ** 31), 2 ** 31 - 1, 2 ** 40, 127, 255, 1e6, ...tensor.shape]
+  const { dtype } = tensor
+  const value = /int/.test(dtype)
+    ? random.pick(wild)
+    : random.pick([NaN, Infinity, -1e30, 0, -1, 1e9])
+  if (random.chance(0.3)) return torch.call('aten::full_like', [tensor, value])
+  const where = torch.call('aten::lt.Scalar', [torch.rand(tensor.shape), 0.3])
+  return torch.call('aten::masked_fill.Scalar', [tensor, where, value])
+}
