@@ -92,7 +92,8 @@ describe('objectives', () => {
       >(name)
       const { train, steps, diffusion } = description
       using model = buildModel(description, named(tensors, 'weights.'))
-      const optimizer = new AdamW(model.namedParameters(), train)
+      const { lr, weightDecay, betas, eps } = train
+      const optimizer = new AdamW(model.namedParameters(), { lr, weightDecay, betas, eps })
       const ema = new Ema(model, train.ema)
       for (let step = 0; step < steps; step++) {
         await torch.scopeAsync(async () => {
