@@ -11,6 +11,7 @@ export type ErrorCode =
   | 'ERR_IMAGE'
   | 'ERR_CHECKPOINT'
   | 'ERR_OUT_OF_MEMORY'
+  | 'ERR_DEVICE'
   | 'ERR_DIVERGED'
   | 'ERR_DISTRIBUTED'
   | 'ERR_ABORTED'

@@ -1,8 +1,16 @@
-/** `landmark-diffusion dataset check`: what is wrong with a data set, in words. Loads no model and no libtorch. */
+/** `landmark-diffusion dataset`: what is wrong with a data set, in words; and a data set as one small file. Loads no model and no libtorch. */
 
 import type { Command } from 'commander'
 import type { CheckResult } from '../data/check/index.js'
-import { defineCommand, exitStatus, printJson } from './command.js'
+import {
+  defineCommand,
+  exitStatus,
+  interruptSignal,
+  Progress,
+  positiveInteger,
+  printJson,
+  say,
+} from './command.js'
 import { landmarkSetOf } from './scoring.js'
 import { pixelSize } from './scoring-options.js'
 
@@ -46,6 +54,72 @@ async function check(path: string, options: CheckOptions): Promise<void> {
   process.exitCode = problems > 0 ? exitStatus.failed : exitStatus.done
 }
 
+interface PackOptions {
+  out: string
+  width: number
+  height: number
+  limit: number
+  json?: boolean
+}
+
+async function pack(dir: string, { out, width, height, limit, json }: PackOptions): Promise<void> {
+  const { packDataset } = await import('../data/pack.js')
+  let progress: Progress | null = null
+  const result = await packDataset(dir, out, {
+    canvas: { width, height },
+    limit,
+    signal: interruptSignal(),
+    onProgress: (done, total) => {
+      progress ??= new Progress('decoding images', { total })
+      progress.update(done)
+      if (done === total) progress.finish()
+    },
+  })
+  if (json) printJson(result)
+  else
+    say(
+      `${out}: ${result.images} images of ${width}x${height} in ${result.bytes} bytes, JPEG quality ${result.quality}`,
+    )
+}
+
+async function unpack(file: string, dir: string): Promise<void> {
+  const { unpackDataset } = await import('../data/pack.js')
+  const { images } = await unpackDataset(file, dir)
+  say(`${dir}: ${images} images`)
+}
+
+function packCommand(): Command {
+  return defineCommand({
+    name: 'pack',
+    summary:
+      'Puts a data set in the ISBI 2015 layout into one small file: images on the canvas of a network as JPEG, and the points with them.',
+    examples: ['landmark-diffusion dataset pack data/isbi --out isbi-640x800.pack'],
+  })
+    .argument('<dir>', 'data set in the ISBI 2015 layout')
+    .requiredOption('--out <file>', 'the file to write')
+    .option('--width <pixels>', 'width of the canvas', positiveInteger, 640)
+    .option('--height <pixels>', 'height of the canvas', positiveInteger, 800)
+    .option(
+      '--limit <bytes>',
+      'most bytes: the JPEG quality is chosen by it',
+      positiveInteger,
+      35_000_000,
+    )
+    .option('--json', 'print the result as JSON')
+    .action(pack)
+}
+
+function unpackCommand(): Command {
+  return defineCommand({
+    name: 'unpack',
+    summary: 'Writes the data set of a pack into a folder, where all commands can use it.',
+    examples: ['landmark-diffusion dataset unpack isbi-640x800.pack data/isbi-640x800'],
+  })
+    .argument('<file>', 'what `dataset pack` wrote')
+    .argument('<dir>', 'a new or empty folder')
+    .action(unpack)
+}
+
 export function datasetCommand(): Command {
   const checkCommand = defineCommand({
     name: 'check',
@@ -63,7 +137,10 @@ export function datasetCommand(): Command {
     .action(check)
   return defineCommand({
     name: 'dataset',
-    summary: 'Checks a data set of images and annotations.',
+    summary: 'Checks a data set of images and annotations, or packs it into one file.',
     examples: ['landmark-diffusion dataset check data/isbi'],
-  }).addCommand(checkCommand)
+  })
+    .addCommand(checkCommand)
+    .addCommand(packCommand())
+    .addCommand(unpackCommand())
 }

@@ -36,6 +36,7 @@ interface Options {
   chains?: number
   seed: number
   batch: number
+  device?: string
   pixelSize?: number
   split: 'train' | 'test1' | 'test2' | 'all'
   heatmaps?: string
@@ -79,6 +80,7 @@ export function predictCommand(): Command {
     )
     .option('--seed <n>', 'seed of the noise', wholeNumber, 0)
     .option('--batch <n>', 'images computed together', positiveInteger, 4)
+    .option('--device <name>', 'where to compute: cpu, cuda:0, ... (default: cpu)')
     .option('--pixel-size <mm>', 'size of a pixel of the originals', positiveNumber)
     .addOption(
       new Option('--split <name>', 'of an ISBI data set')

@@ -54,7 +54,7 @@ export function trainCommand(): Command {
     .option('--out <dir>', 'folder of the run: configuration, metrics, checkpoints')
     .option('--resume', 'go on exactly where the run in --out stopped')
     .option('--seed <n>', 'seed of everything random (train.seed)', wholeNumber)
-    .option('--device <name>', 'where to compute; only cpu for now')
+    .option('--device <name>', 'where to compute: cpu, cuda:0, ...')
     .option('--processes <n>', 'train in n processes, one a device', positiveInteger)
     .option('--eager', 'run steps op by op instead of as recorded programs, with equal results')
     .option('--schema', 'print the JSON Schema of the configuration, and stop')

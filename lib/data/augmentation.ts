@@ -73,15 +73,17 @@ const paddings = { zeros: 0, border: 1, reflection: 2 }
 export class Augmentation {
   readonly #config: AugmentationConfig
   readonly #size: Size
+  readonly #device: string
   readonly #lattice: Lattice
   readonly #rows: Float32Array
   readonly #columns: Float32Array
   #basis: { rows: torch.Tensor; columns: torch.Tensor } | null = null
 
-  /** size: of the canvas, in pixels */
-  constructor(config: AugmentationConfig, size: Size) {
+  /** size: of the canvas, in pixels; device: of the images */
+  constructor(config: AugmentationConfig, size: Size, device = 'cpu') {
     this.#config = config
     this.#size = size
+    this.#device = device
     const sigma = config.elastic?.sigma ?? 30
     const spacing = (length: number, full: number) => (sigma * Math.sqrt(3) * length) / full
     this.#lattice = latticeFor(size, {
@@ -125,16 +127,27 @@ export class Augmentation {
     // imgaug draws how the outside is filled for each image; grid_sample takes one for the batch.
     const padding = [paddings.zeros, paddings.border, paddings.reflection][random.int(3)] as number
     const { multiply, gamma } = this.#config
+    const device = this.#device
     // Not inside a program, which would make them anew each time.
     this.#basisTensors()
     return {
       padding,
       points: moved,
       tensors: {
-        lattice: torch.tensor(lattice, { shape: [batch, 2, rows, columns] }),
+        lattice: torch.tensor(lattice, { shape: [batch, 2, rows, columns], device }),
         hole: this.#holes(own),
-        factor: multiply ? perImage(own.map(({ factor }) => factor)) : null,
-        exponent: gamma ? perImage(own.map(({ exponent }) => exponent)) : null,
+        factor: multiply
+          ? perImage(
+              own.map(({ factor }) => factor),
+              device,
+            )
+          : null,
+        exponent: gamma
+          ? perImage(
+              own.map(({ exponent }) => exponent),
+              device,
+            )
+          : null,
       },
     }
   }
@@ -236,22 +249,27 @@ export class Augmentation {
       down.fill(1, b * height + Math.round(hole.top), b * height + Math.round(hole.bottom))
       across.fill(1, b * width + Math.round(hole.left), b * width + Math.round(hole.right))
     })
+    const device = this.#device
     return {
-      down: torch.tensor(down, { shape: [batch, 1, height, 1] }),
-      across: torch.tensor(across, { shape: [batch, 1, 1, width] }),
-      grey: perImage(greys.map(({ hole }) => hole?.grey ?? 0)),
+      down: torch.tensor(down, { shape: [batch, 1, height, 1], device }),
+      across: torch.tensor(across, { shape: [batch, 1, 1, width], device }),
+      grey: perImage(
+        greys.map(({ hole }) => hole?.grey ?? 0),
+        device,
+      ),
     }
   }
 
   /** Constant tensors, made at the first batch and kept. */
   #basisTensors() {
+    const device = this.#device
     const { rows, columns } = this.#lattice
     const { width, height } = this.#size
     this.#basis ??= {
-      rows: torch.keep(torch.tensor(this.#rows, { shape: [height, rows] })),
+      rows: torch.keep(torch.tensor(this.#rows, { shape: [height, rows], device })),
       columns: torch.keep(
         torch
-          .tensor(this.#columns, { shape: [width, columns] })
+          .tensor(this.#columns, { shape: [width, columns], device })
           .transpose(0, 1)
           .contiguous(),
       ),
@@ -274,6 +292,6 @@ interface Greys {
 }
 
 /** [B, 1, 1, 1] */
-function perImage(values: readonly number[]): torch.Tensor {
-  return torch.tensor(Float32Array.from(values), { shape: [values.length, 1, 1, 1] })
+function perImage(values: readonly number[], device: string): torch.Tensor {
+  return torch.tensor(Float32Array.from(values), { shape: [values.length, 1, 1, 1], device })
 }

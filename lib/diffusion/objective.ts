@@ -36,6 +36,8 @@ export interface LossWeights {
 export interface NoisingOptions {
   /** Probability that a landmark's pixel is missing from x_t (not from the target); default 0. */
   channelDropout?: number
+  /** Where its tables lie; batches elsewhere cost a copy. Default 'cpu'. */
+  device?: string
 }
 
 /** Random choices of one loss; drawn in this order where not given. */
@@ -65,12 +67,15 @@ class Noiser {
   readonly #signal: Tensor
   readonly #noise: Tensor
 
-  constructor(schedule: NoiseSchedule, { channelDropout = 0 }: NoisingOptions) {
+  constructor(schedule: NoiseSchedule, { channelDropout = 0, device = 'cpu' }: NoisingOptions) {
     this.#timesteps = schedule.timesteps
     this.#channelDropout = channelDropout
     const table = (of: 'signal' | 'noise') =>
       torch.keep(
-        torch.tensor(Float32Array.from({ length: this.#timesteps }, (_, t) => schedule.mix(t)[of])),
+        torch.tensor(
+          Float32Array.from({ length: this.#timesteps }, (_, t) => schedule.mix(t)[of]),
+          { device },
+        ),
       )
     this.#signal = table('signal')
     this.#noise = table('noise')

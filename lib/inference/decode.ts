@@ -38,6 +38,7 @@ export async function decodePoints(
       const index = torch.tensor(BigInt64Array.from(windows.flat(), BigInt), {
         shape: [peaks.length, windows[0]?.length ?? 0],
         dtype: 'int64',
+        device: logProbabilities.device,
       })
       const logs = await logProbabilities.gather(1, index).data()
       return { points: weightedMeans(logs as Float32Array, windows.flat(), peaks, width), peaks }
@@ -72,13 +73,14 @@ export async function measureSpread(
 ): Promise<Spread[]> {
   const count = peaks.length
   const centres = peaks.map((peak) => pixelToPoint(peak, width))
-  const grid = pixelGrid(width, height)
+  const { device } = logProbabilities
+  const grid = pixelGrid(width, height, device)
   const offset = (axis: 0 | 1): Tensor =>
     grid[axis]
       .sub(
         torch.tensor(
           Float32Array.from(centres, (c) => c[axis]),
-          { shape: [count, 1] },
+          { shape: [count, 1], device },
         ),
       )
       .mul(unit[axis])
@@ -139,15 +141,15 @@ export function splitSpreads(
 }
 
 /** x and y of every pixel: two [1, H * W] tensors. */
-function pixelGrid(width: number, height: number): [Tensor, Tensor] {
+function pixelGrid(width: number, height: number, device: string): [Tensor, Tensor] {
   const x = new Float32Array(width * height)
   const y = new Float32Array(width * height)
   for (let i = 0; i < x.length; i++) {
     x[i] = i % width
     y[i] = Math.floor(i / width)
   }
-  const shape = [1, width * height]
-  return [torch.tensor(x, { shape }), torch.tensor(y, { shape })]
+  const options = { shape: [1, width * height], device }
+  return [torch.tensor(x, options), torch.tensor(y, options)]
 }
 
 async function hottestPixels(logProbabilities: Tensor): Promise<number[]> {

@@ -13,7 +13,7 @@ import type { UNet } from '../model/index.js'
 import * as torch from '../torch/index.js'
 import { loadTensors, readCheckpointMetadata, withoutPrefix } from '../training/checkpoint.js'
 import { type Config, type ConfigSources, loadConfig } from '../training/config.js'
-import { createModel, landmarkSet } from '../training/parts.js'
+import { createModel, landmarkSet, usableDevice } from '../training/parts.js'
 import { RunFolder } from '../training/run-folder.js'
 import { type CanvasPrediction, Predictor } from './predictor.js'
 import type { HeatmapTiles } from './tiles.js'
@@ -98,6 +98,8 @@ export interface LoadOptions {
   checkpoint?: 'best' | 'last' | undefined
   /** Runs the network op by op instead of as a recorded program. Results are the same. */
   eager?: boolean | undefined
+  /** Where to compute: `cpu` (default), `cuda:0`, ... */
+  device?: string | undefined
 }
 
 /** Weights from elsewhere: a safetensors file or a PyTorch state dict, and the configuration that they belong to. */
@@ -122,18 +124,20 @@ export class Detector implements AsyncDisposable {
   /**
    * @param source a run folder, a checkpoint file, or `{ config, weights }`. The averaged weights are
    *   used where the file holds them.
-   * @throws ERR_CONFIG for a folder that is no run; ERR_CHECKPOINT, naming the file, for weights that cannot be read or do not fit
+   * @throws ERR_CONFIG for a folder that is no run; ERR_CHECKPOINT, naming the file, for weights that cannot be read or do not fit; ERR_DEVICE
    */
   static async load(
     source: string | LoadSources,
-    { checkpoint, eager }: LoadOptions = {},
+    { checkpoint, device: name, eager }: LoadOptions = {},
   ): Promise<Detector> {
+    const device = usableDevice(name)
     const { config, weights } = await locate(source, checkpoint)
     return torch.scopeAsync(async () => {
       const loaded = await loadWeights(weights)
       const model = createModel(config)
       try {
         model.loadStateDict(stateDictOf(loaded))
+        model.to(device)
       } catch (cause) {
         model.dispose()
         throw new LandmarkDiffusionError(

@@ -56,7 +56,7 @@ export class Predictor {
   readonly #evaluate: torch.Program<[Evaluation], Evaluated> | null
   readonly #locate: torch.Program<[Tensor], Tensor> | null
 
-  /** The model is the caller's; it should be in evaluation mode. */
+  /** The model is the caller's; it should be in evaluation mode. Everything is computed on its device. */
   constructor(model: UNet, config: Config, { eager = false }: PredictorOptions = {}) {
     this.#model = model
     this.#config = config
@@ -75,6 +75,10 @@ export class Predictor {
     return torch.scope(() => logProbabilities(this.#model.forward(image)))
   }
 
+  get #device(): string {
+    return this.#model.device
+  }
+
   /**
    * images: B canvases [B * H * W] of grey bytes -> B predictions.
    * @throws ERR_ABORTED between two network evaluations when the signal fires
@@ -85,7 +89,11 @@ export class Predictor {
     return torch.noGrad(() =>
       torch.scopeAsync(async () => {
         const greys = torch
-          .tensor(images, { shape: [batch, 1, height, width], dtype: 'uint8' })
+          .tensor(images, {
+            shape: [batch, 1, height, width],
+            dtype: 'uint8',
+            device: this.#device,
+          })
           .to('float32')
         const chains: ChainAnswer[] = []
         const mean = await this.#answer(imageToNetwork(greys, imageRange), options, async (own) => {
@@ -108,19 +116,25 @@ export class Predictor {
   ): Promise<Tensor> {
     const { precision } = this.#config.sampling
     if (this.#config.diffusion.objective === 'none') {
-      return withPrecision(precision, () => this.#locate?.(image) ?? this.#located(image))
+      return withPrecision(
+        precision,
+        this.#device,
+        () => this.#locate?.(image) ?? this.#located(image),
+      )
     }
     const { steps, chains = this.#config.sampling.chains, signal, onStep } = options
     const sampler = createSampler(this.#config, { chains: 1, ...(steps && { steps }) })
-    const generators = options.seeds.map((seed) => new torch.Generator('cpu', seed))
+    const device = this.#device
+    // Each device has numbers of its own: drawing them elsewhere would take longer than the network.
+    const generators = options.seeds.map((seed) => new torch.Generator(device, seed))
     const shape = [1, this.#model.landmarks, ...image.shape.slice(2)]
     const noise = () =>
       torch.cat(
-        generators.map((generator) => torch.randn(shape, { generator })),
+        generators.map((generator) => torch.randn(shape, { generator, device })),
         0,
       )
     const sample = (chain: number) =>
-      withPrecision(precision, async () => {
+      withPrecision(precision, device, async () => {
         const { logits } = await sampler.sample(this.#model, image, {
           noise,
           ...(this.#evaluate && { run: this.#evaluate }),

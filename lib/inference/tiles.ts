@@ -48,7 +48,9 @@ export async function tileHeatmaps({
     .permute([0, 1, 3, 2, 4])
     .reshape([landmarks, count, side * side])
   const sums = tiles.logsumexp(2)
-  const coarse = sums.sub(torch.tensor(pixels, { shape: [1, count] }).log())
+  const coarse = sums.sub(
+    torch.tensor(pixels, { shape: [1, count], device: logProbabilities.device }).log(),
+  )
   const most = Math.min(maximumTiles, count)
   const [, order] = sums.topk(most, 1)
   const hottest = tiles.gather(1, order.unsqueeze(2).expand([landmarks, most, side * side]))

@@ -155,6 +155,12 @@ export class UNet extends Module {
     if (config.tanh === 'after') this.out.push(new Tanh())
   }
 
+  /** Where the weights are, and so where everything is computed. */
+  get device(): string {
+    const [first] = this.parameters()
+    return (first as Tensor).device
+  }
+
   get landmarks(): number {
     return this.options.landmarks
   }

@@ -3,6 +3,7 @@ import { LandmarkDiffusionError } from '../errors.js'
 import { addon } from './addon.js'
 import { call } from './call.js'
 import { to } from './conversion.js'
+import { canonicalDevice, isCuda, withDevice } from './device.js'
 import { type DType, dtypeNumber, dtypeOf, type TypedArray } from './dtype.js'
 import { takeId } from './handles.js'
 import { contiguousStrides, intern } from './signature.js'
@@ -16,16 +17,18 @@ export interface TensorOptions {
 
 export type Values = number | bigint | boolean | readonly Values[]
 
-/** A tensor of a shape over the bytes of `source`, which are copied. */
+/** A tensor of a shape over the bytes of `source`, which are copied; on `cpu` or a CUDA device. */
 function fromBytes(
   source: Uint8Array,
   shape: readonly number[],
   dtype: DType,
-  requiresGrad: boolean,
+  { device = 'cpu', requiresGrad = false }: { device?: string; requiresGrad?: boolean },
 ): Tensor {
   const number = dtypeNumber(dtype)
   const id = takeId()
-  addon().native.fromData(id, source, shape, number, requiresGrad)
+  withDevice('tensor()', () =>
+    addon().native.fromData(id, source, shape, number, device, requiresGrad),
+  )
   const strides = contiguousStrides(shape)
   return new Tensor(
     id,
@@ -34,7 +37,7 @@ function fromBytes(
       shape,
       strides,
       dtype: number,
-      device: 'cpu',
+      device: canonicalDevice(device),
       requiresGrad,
       traits: 0,
       isLeaf: true,
@@ -140,8 +143,13 @@ export function tensor(
   const reinterpreted = ArrayBuffer.isView(values) && carries(array, dtype)
   const source = reinterpreted ? dtype : own
   checkLength(array, shape, source)
-  const moved = source !== dtype || device !== 'cpu'
-  const made = fromBytes(bytesOf(array), shape, source, requiresGrad && !moved)
+  // To a GPU the bytes go as they are; what libtorch knows of other devices, it knows of tensors.
+  const on = isCuda(device) ? device : 'cpu'
+  const moved = source !== dtype || device !== on
+  const made = fromBytes(bytesOf(array), shape, source, {
+    device: on,
+    requiresGrad: requiresGrad && !moved,
+  })
   if (!moved) return made
   const result = to(made, { dtype, device })
   if (result !== made) made.dispose()
@@ -191,14 +199,19 @@ export function fromBuffer(
   const view = bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes)
   const { dtype, shape, device = 'cpu', requiresGrad = false } = options
   if (!isShape(shape)) throw noShape('fromBuffer', shape)
+  const on = isCuda(device) ? device : 'cpu'
   let made: Tensor
   try {
-    made = fromBytes(view, shape, dtype, requiresGrad && device === 'cpu')
+    made = fromBytes(view, shape, dtype, {
+      device: on,
+      requiresGrad: requiresGrad && device === on,
+    })
   } catch (cause) {
+    if (cause instanceof LandmarkDiffusionError) throw cause
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new LandmarkDiffusionError('ERR_SCHEMA', `fromBuffer(): ${reason}`, { cause })
   }
-  if (device === 'cpu') return made
+  if (device === on) return made
   const moved = to(made, { device })
   made.dispose()
   return requiresGrad ? (call('aten::requires_grad_', [moved]) as Tensor) : moved
@@ -215,15 +228,4 @@ export function asTensor(
 
 export function isTensor(value: unknown): value is Tensor {
   return value instanceof Tensor
-}
-
-/** A device by its name; checks it. */
-export function device(name: string): string {
-  if (!/^(cpu|cuda|meta)(:\d+)?$/.test(name)) {
-    throw new LandmarkDiffusionError(
-      'ERR_SCHEMA',
-      `'${name}' is no device; there are 'cpu' and 'cuda:0', 'cuda:1', ...`,
-    )
-  }
-  return name
 }

@@ -32,13 +32,15 @@ export {
 export type { Target } from './conversion.js'
 export { to } from './conversion.js'
 export * from './create.js'
+export { cuda } from './cuda.js'
+export { device } from './device.js'
 export * as distributed from './distributed/index.js'
 export type { DType, TypedArray } from './dtype.js'
 export * from './generated/index.js'
 export type { Index, Slice } from './indexing.js'
 export type { ContiguousFormat } from './layout.js'
 export { debugLeaks, type LiveTensor, liveTensors } from './leaks.js'
-export type { DeviceMemory } from './native.js'
+export type { AttentionBackend, CudaOptions, DeviceMemory } from './native.js'
 export {
   e,
   type FloatInfo,
@@ -52,7 +54,6 @@ export {
 export { ops } from './operator.js'
 export type { PrintOptions } from './printing.js'
 export {
-  cuda,
   emptyCache,
   getNumThreads,
   type Memory,

@@ -62,6 +62,8 @@ export interface NativeVersions {
   readonly libtorch: string
   readonly cuda: boolean
   readonly cudaDevices: number
+  /** Why there are none; empty where there are. */
+  readonly cudaProblem: string
   readonly cpuCapability: string
 }
 
@@ -80,6 +82,23 @@ export interface DeviceMemory {
   readonly peakBytes: number
   /** Kept for the next tensors; `emptyCache()` returns them, and on the CPU so do two idle seconds. */
   readonly cachedBytes: number
+}
+
+/** Kernels of attention, as `torch.nn.attention.SDPBackend` names them. */
+export type AttentionBackend = 'cudnn' | 'flash' | 'efficient' | 'math'
+
+/** How CUDA devices compute; of the whole process. libtorch's defaults are given. */
+export interface CudaOptions {
+  /** TF32 (10 bits of mantissa) in convolutions of float32; default true. */
+  readonly tf32Convolutions: boolean
+  /** TF32 in matrix products of float32; default false. */
+  readonly tf32Matmul: boolean
+  /** cuDNN tries its algorithms at the first convolution of each shape and keeps the fastest; default false. */
+  readonly cudnnBenchmark: boolean
+  /** cuDNN takes only algorithms that give the same bits each time; default false. */
+  readonly deterministic: boolean
+  /** The kernels that attention may use, the preferred first. */
+  readonly attention: readonly AttentionBackend[]
 }
 
 /** Layout of `words`, in which an op is handed over: see `Scratch` in native/napi/operators.cpp. */
@@ -124,7 +143,7 @@ export const slots = {
 export const reductions = { sum: 0, product: 2, min: 3, max: 4 } as const
 
 export type MakeError = (
-  kind: 'op' | 'memory' | 'distributed',
+  kind: 'op' | 'memory' | 'device' | 'distributed',
   op: string,
   inputs: string,
   message: string,
@@ -158,6 +177,8 @@ export interface NativeProgramStats {
   readonly replays: number
   readonly replayMilliseconds: number
   readonly passes: readonly string[]
+  /** Whether it is launched as one CUDA graph: `captured`, `warming up`, or `none: ` and why. */
+  readonly graph: string
 }
 
 /** Belongs to the addon. */
@@ -189,6 +210,7 @@ export interface Native {
     bytes: Uint8Array,
     shape: readonly number[],
     dtype: number,
+    device: string,
     requiresGrad: boolean,
   ): void
   read(id: number): Promise<NativeValue>
@@ -313,12 +335,15 @@ export interface Native {
   writeRngState(id: number): void
   manualSeed(generator: number, seed: bigint): void
   createGenerator(id: number, device: string, seed: bigint): void
-  generatorState(id: number): Promise<Uint8Array>
-  setGeneratorState(id: number, state: Uint8Array): void
+  /** `device`: whose default generator is meant, where the id is 0. */
+  generatorState(id: number, device: string): Promise<Uint8Array>
+  setGeneratorState(id: number, state: Uint8Array, device: string): void
   versions(): NativeVersions
   memory(): NativeMemory
   trim(): void
   resetPeakMemory(): void
   setNumThreads(threads: number): void
   getNumThreads(): Promise<number>
+  cudaOptions(): Promise<CudaOptions>
+  setCudaOptions(options: Partial<CudaOptions>): void
 }

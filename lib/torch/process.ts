@@ -1,6 +1,7 @@
 /** The process as a whole: waiting, memory, threads, devices, versions. */
 import { LandmarkDiffusionError } from '../errors.js'
 import { addon } from './addon.js'
+import { device } from './device.js'
 import { liveHandles } from './handles.js'
 import type { DeviceMemory } from './native.js'
 import { type ScopeMemory, scopesHere } from './scope.js'
@@ -21,8 +22,12 @@ export interface Memory extends DeviceMemory {
   readonly queued: number
 }
 
-/** Resolves when everything queued so far is done; rejects with a failure that nobody has seen yet. */
-export async function synchronize(_device?: string): Promise<void> {
+/**
+ * Resolves when everything queued so far is done, on every device that is in use; rejects with a failure that
+ * nobody has seen yet. The queue is one for all devices, so a device's name is only checked.
+ */
+export async function synchronize(name?: string): Promise<void> {
+  if (name !== undefined) device(name)
   await addon().native.synchronize()
 }
 
@@ -59,13 +64,4 @@ export function getNumThreads(): Promise<number> {
 export function versions(): { libtorch: string; cuda: boolean; cpuCapability: string } {
   const { libtorch, cuda, cpuCapability } = addon().native.versions()
   return { libtorch, cuda, cpuCapability }
-}
-
-export const cuda = {
-  isAvailable(): boolean {
-    return addon().native.versions().cudaDevices > 0
-  },
-  deviceCount(): number {
-    return addon().native.versions().cudaDevices
-  },
 }

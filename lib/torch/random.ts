@@ -1,6 +1,7 @@
 /** Seeds and generators. The same seed gives PyTorch's numbers: the streams are libtorch's own. */
 import { LandmarkDiffusionError, TensorDisposedError } from '../errors.js'
 import { addon } from './addon.js'
+import { withDevice } from './device.js'
 import { freeIds, takeId } from './handles.js'
 import { refuseInProgram } from './recording.js'
 
@@ -30,7 +31,7 @@ export class Generator {
     refuseInProgram('A generator was made', 'Make it outside, or give it to the program.')
     const value = toSeed(seed)
     this.#id = takeId()
-    addon().native.createGenerator(this.#id, device, value)
+    withDevice('random numbers', () => addon().native.createGenerator(this.#id, device, value))
   }
 
   /** @internal */
@@ -47,13 +48,13 @@ export class Generator {
 
   /** The bytes of PyTorch's `get_state()`, as of the ops queued so far. */
   getState(): Promise<Uint8Array> {
-    return addon().native.generatorState(this.id)
+    return addon().native.generatorState(this.id, 'cpu')
   }
 
   setState(state: Uint8Array): this {
     checkState(state)
     refuseInProgram('A generator was seeded', seedOutside)
-    addon().native.setGeneratorState(this.id, state)
+    addon().native.setGeneratorState(this.id, state, 'cpu')
     return this
   }
 
@@ -73,13 +74,13 @@ export function manualSeed(seed: number | bigint): void {
   addon().native.manualSeed(0, toSeed(seed))
 }
 
-/** State of the CPU's default generator, as of the ops queued so far. */
-export function getRngState(): Promise<Uint8Array> {
-  return addon().native.generatorState(0)
+/** State of a device's default generator, as of the ops queued so far. */
+export function getRngState(device = 'cpu'): Promise<Uint8Array> {
+  return withDevice('random numbers', () => addon().native.generatorState(0, device))
 }
 
-export function setRngState(state: Uint8Array): void {
+export function setRngState(state: Uint8Array, device = 'cpu'): void {
   checkState(state)
   refuseInProgram('setRngState() was called', seedOutside)
-  addon().native.setGeneratorState(0, state)
+  withDevice('random numbers', () => addon().native.setGeneratorState(0, state, device))
 }

@@ -1,6 +1,7 @@
 /** Call sites: an operator with the constants of a call, made once and then named by a number. */
 import { LandmarkDiffusionError } from '../errors.js'
 import { addon } from './addon.js'
+import { deviceError } from './device.js'
 import { dtypeNumber } from './dtype.js'
 import { slots } from './native.js'
 import { type Argument, Kind, type Operator } from './operator.js'
@@ -18,6 +19,8 @@ export function createSite(op: Operator, args: readonly unknown[]): number {
   try {
     return addon().native.createSite(op.name, kinds, constants)
   } catch (cause) {
+    const unusable = deviceError(cause, op.name)
+    if (unusable) throw unusable
     throw new LandmarkDiffusionError(
       'ERR_SCHEMA',
       `${op.name}: ${cause instanceof Error ? cause.message : cause}. Schema: ${op.text}`,

@@ -5,6 +5,8 @@
 import { fileURLToPath } from 'node:url'
 import { LandmarkDiffusionError } from '../errors.js'
 import { onFailure } from './addon.js'
+import type { MakeError } from './native.js'
+import { adviceOutOfMemory, type OutOfMemory, readOutOfMemory } from './out-of-memory.js'
 
 /** Enough for several training steps; older ops have long run. */
 const most = 1 << 15
@@ -101,11 +103,19 @@ export class OpError extends LandmarkDiffusionError {
   /** dtypes and shapes of its tensor inputs. */
   readonly inputs: string
 
-  constructor(code: 'ERR_OP' | 'ERR_OUT_OF_MEMORY', op: string, inputs: string, message: string) {
+  /** What was wanted and what was free, where memory was what failed. */
+  readonly outOfMemory: OutOfMemory | undefined
+
+  constructor(
+    code: 'ERR_OP' | 'ERR_OUT_OF_MEMORY' | 'ERR_DEVICE',
+    { op, inputs, message }: { op: string; inputs: string; message: string },
+    outOfMemory?: OutOfMemory,
+  ) {
     super(code, message)
     this.name = 'OpError'
     this.op = op
     this.inputs = inputs
+    this.outOfMemory = outOfMemory
   }
 }
 
@@ -128,20 +138,33 @@ function programMessage(message: string, trace: number): string {
   return line === '' ? message.trim() : `${message.trim()} (${line})`
 }
 
+function failed(
+  kind: Exclude<Parameters<MakeError>[0], 'distributed'>,
+  op: string,
+  inputs: string,
+  reason: string,
+) {
+  const message = `${op}(${inputs}): ${reason.trim()}`
+  switch (kind) {
+    case 'memory': {
+      const lack = readOutOfMemory(reason)
+      const advised = `${message}. ${adviceOutOfMemory(lack)}`
+      return new OpError('ERR_OUT_OF_MEMORY', { op, inputs, message: advised }, lack)
+    }
+    case 'device': {
+      const advised = `${message}. The GPU failed, and what it held is lost: no more can be computed on it in this process. Start again; \`nvidia-smi\` and \`dmesg\` tell more.`
+      return new OpError('ERR_DEVICE', { op, inputs, message: advised })
+    }
+    case 'op':
+      return new OpError('ERR_OP', { op, inputs, message })
+  }
+}
+
 onFailure((kind, op, inputs, message, trace, cause) => {
   if (op === 'program')
     return new LandmarkDiffusionError('ERR_PROGRAM', programMessage(message, trace))
   if (kind === 'distributed') return new LandmarkDiffusionError('ERR_DISTRIBUTED', message.trim())
-  const failed = `${op}(${inputs}): ${message.trim()}`
-  const error =
-    kind === 'memory'
-      ? new OpError(
-          'ERR_OUT_OF_MEMORY',
-          op,
-          inputs,
-          `${failed}. Try a smaller batch or image, fewer attention levels, or dispose tensors earlier.`,
-        )
-      : new OpError('ERR_OP', op, inputs, failed)
+  const error = failed(kind, op, inputs, message)
   const traced = stacks.get(trace) ?? recorded.get(trace)
   const stack = traced && frames(traced).slice(1).join('\n')
   if (causes.has(cause)) error.cause = causes.get(cause)

@@ -30,13 +30,7 @@ const changeable = [
 
 /** @throws ERR_CONFIG when `out` holds another run, or the configuration does not fit the run there */
 export async function openRun(folder: RunFolder, options: TrainOptions): Promise<OpenedRun> {
-  const { device = 'cpu', seed } = options
-  if (device !== 'cpu') {
-    throw new LandmarkDiffusionError(
-      'ERR_CONFIG',
-      `device ${device}: this version trains on cpu only; leave --device out`,
-    )
-  }
+  const { seed } = options
   const set = [...(options.set ?? []), ...(seed === undefined ? [] : [`train.seed=${seed}`])]
   const begun = existsSync(folder.checkpoint('last'))
   if (begun && !options.resume) {

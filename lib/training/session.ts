@@ -90,6 +90,7 @@ export class Session implements Disposable {
   readonly ema: Ema | null
   readonly total: number
   readonly #config: Config
+  readonly #device: string
   readonly #peers: Peers
   readonly #reducer: torch.distributed.Reducer | null
   readonly #loader: Loader
@@ -105,27 +106,28 @@ export class Session implements Disposable {
   /** Where the last update was, when batches have come after it. */
   #mark: Progress | null = null
 
-  /** Seeds torch's default generator, which gives the first weights and the dropout. */
+  /** Seeds torch's default generators, which give the first weights and the dropout. */
   constructor(
     config: Config,
     cache: ImageCache,
     samples: readonly Sample[],
-    peers: Peers,
-    { eager = false }: SessionOptions = {},
+    { peers, device, eager = false }: { peers: Peers; device: string } & SessionOptions,
   ) {
     const { train, data, augmentation } = config
     this.#config = config
     this.#peers = peers
     torch.manualSeed(train.seed)
-    this.model = createModel(config)
+    this.#device = device
+    // Drawn on the CPU, so that a seed gives the same weights on every device.
+    this.model = createModel(config).to(device)
     this.#reducer = peers.reducer(this.model.parameters())
     this.ema = train.ema ? new Ema(this.model, train.ema) : null
     const { lr, betas, eps, weightDecay } = train
     this.#optimizer = new AdamW(this.model.namedParameters(), { lr, betas, eps, weightDecay })
-    this.#objective = createObjective(config)
-    this.#generator = new torch.Generator('cpu')
+    this.#objective = createObjective(config, device)
+    this.#generator = new torch.Generator(device)
     this.#augmentation = augmentation
-      ? new Augmentation(augmentation, { width: data.width, height: data.height })
+      ? new Augmentation(augmentation, { width: data.width, height: data.height }, device)
       : null
     this.#loader = new Loader(cache, samples, {
       batchSize: train.batchSize,
@@ -194,11 +196,13 @@ export class Session implements Disposable {
   /** Pixels, and all that JavaScript draws or counts. */
   #input(batch: Batch, random: Random, window: number, isUpdate: boolean): StepInput {
     const { data } = this.#config
+    const device = this.#device
     const size = batch.ids.length
     const shape = [size, 1, data.height, data.width]
-    const images = torch.tensor(batch.images, { shape, dtype: 'uint8' })
+    const images = torch.tensor(batch.images, { shape, dtype: 'uint8', device })
     const drawn = this.#augmentation?.draw(batch.points, size, random) ?? null
-    const scalar = (value: number, dtype: 'float32' | 'float64') => torch.tensor(value, { dtype })
+    const scalar = (value: number, dtype: 'float32' | 'float64') =>
+      torch.tensor(value, { dtype, device })
     const update = () => ({
       lr: scalar(this.lr, 'float64'),
       share: this.ema && scalar(this.ema.advance(), 'float32'),
@@ -206,7 +210,7 @@ export class Session implements Disposable {
     return {
       images,
       augmentation: drawn && { padding: drawn.padding, tensors: drawn.tensors },
-      ...targetTensors(drawn?.points ?? batch.points, size, data),
+      ...targetTensors(drawn?.points ?? batch.points, size, data, device),
       window,
       update: isUpdate ? update() : null,
     }
@@ -228,7 +232,7 @@ export class Session implements Disposable {
     let outcome: Promise<StepOutcome> | undefined
     torch.scope(() => {
       const losses = this.#losses(input)
-      const values = torch.cat([lossTensor(losses), votes(stop)])
+      const values = torch.cat([lossTensor(losses), votes(stop).to(this.#device)])
       const averaged = this.#peers.average(values)
       if (input.update) this.#reducer?.prepare()
       backward(losses.loss, input.window)
@@ -250,7 +254,7 @@ export class Session implements Disposable {
     const example = { image: imageToNetwork(greys, data.imageRange), target, mask }
     const size = images.shape[0] as number
     const t = drawTimesteps(train.timestepSampling, size, diffusion.timesteps, this.#generator)
-    return withPrecision(train.precision, () =>
+    return withPrecision(train.precision, this.#device, () =>
       this.#objective.loss(this.model, example, { ...t, generator: this.#generator }),
     )
   }
@@ -372,6 +376,7 @@ function targetTensors(
   points: Float64Array,
   batch: number,
   { width, height, rounding }: Config['data'],
+  device: string,
 ): { target: Tensor; mask: Tensor } {
   const list = Array.from({ length: points.length / 2 }, (_, i): Point | null => {
     const [x = Number.NaN, y = Number.NaN] = points.subarray(2 * i)
@@ -382,11 +387,11 @@ function targetTensors(
   return {
     target: torch.tensor(
       BigInt64Array.from(index, (pixel) => BigInt(Math.max(0, pixel))),
-      { shape, dtype: 'int64' },
+      { shape, dtype: 'int64', device },
     ),
     mask: torch.tensor(
       Float32Array.from(index, (pixel) => (pixel < 0 ? 0 : 1)),
-      { shape },
+      { shape, device },
     ),
   }
 }
@@ -400,7 +405,7 @@ function drawTimesteps(
 ): { t?: Tensor } {
   const last = timesteps - 1
   const spread = (uniform: Tensor) => uniform.mul(timesteps).floor().clamp(0, last)
-  const draw = () => torch.rand([batch], { generator })
+  const draw = () => torch.rand([batch], { generator, device: generator.device })
   switch (sampling.kind) {
     case 'uniform':
       return {}

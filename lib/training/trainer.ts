@@ -2,9 +2,11 @@
 
 import { LandmarkDiffusionError } from '../errors.js'
 import type { ProgramCalls } from '../torch/index.js'
+import { explainLoss } from './bad-luck.js'
 import { type CheckpointMetadata, readCheckpoint, writeCheckpoint } from './checkpoint.js'
 import type { Config, ConfigSources } from './config.js'
 import { MetricsLog } from './metrics-log.js'
+import { usableDevice } from './parts.js'
 import { Peers } from './peers.js'
 import { openRun } from './resume.js'
 import { decodeSamples, listSamples } from './run-data.js'
@@ -21,7 +23,7 @@ export interface TrainOptions extends ConfigSources {
   resume?: boolean | undefined
   /** Shorthand for `train.seed`. */
   seed?: number | undefined
-  /** Only `cpu` for now. */
+  /** `cpu` (default), `cuda:0`, ... */
   device?: string | undefined
   /** Runs steps op by op instead of as recorded programs. Results are the same. */
   eager?: boolean | undefined
@@ -102,6 +104,7 @@ async function* trainTogether(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<TrainEvent, void, void> {
   const folder = new RunFolder(options.out)
+  const device = usableDevice(options.device)
   const { config, data, resume } = await peers.fromFirst(() => openRun(folder, options))
   const samples = await peers.fromFirst(() => listSamples(data, config))
   const { training, validation, fingerprint } = samples
@@ -124,7 +127,7 @@ async function* trainTogether(
   )
   const { eager } = options
   const pixels = images.section(0, training.length)
-  using session = new Session(config, pixels, training, peers, { eager })
+  using session = new Session(config, pixels, training, { peers, device, eager })
   if (checkpoint) {
     session.load(checkpoint.tensors)
     for (const tensor of Object.values(checkpoint.tensors)) tensor.dispose()
@@ -265,7 +268,9 @@ class Run {
   }
 
   async #report({ step, epoch, lr, outcome }: Queued): Promise<TrainEvent> {
-    const { figures, stop } = await outcome
+    const { figures, stop } = await outcome.catch((error: unknown) => {
+      throw explainLoss(error, { step, folder: this.#parts.folder.path })
+    })
     this.#agreed ??= stop
     if (!Object.values(figures).every(Number.isFinite)) throw this.#diverged(step, figures)
     const imagesPerSecond = this.#speed.tick()

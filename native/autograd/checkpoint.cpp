@@ -10,6 +10,8 @@
 #include <sstream>
 #include <unordered_set>
 
+#include "autograd/node.h"
+
 namespace ld {
 
 namespace {
@@ -81,7 +83,7 @@ struct SegmentNode final : Node {
     visitBoundary(roots, begin, [&](Edge& edge) {
       const size_t at = find(boundary, edge);
       TORCH_CHECK(at < cuts.size(), "checkpoint: the function used other tensors when it was computed again");
-      if (!cuts[at].is_valid()) cuts[at] = Edge(c10::make_intrusive<CutNode>(edge), 0);
+      if (!cuts[at].is_valid()) cuts[at] = Edge(makeNode<CutNode>(edge), 0);
       edge = cuts[at];
     });
 
@@ -146,7 +148,7 @@ uint64_t beginSegment() { return at::sequence_number::peek(); }
 
 std::vector<at::Tensor> endSegment(uint64_t begin, const std::vector<at::Tensor>& outputs,
                                    std::shared_ptr<Callback> recompute) {
-  auto node = c10::make_intrusive<SegmentNode>();
+  auto node = makeNode<SegmentNode>();
   node->recompute = std::move(recompute);
   edge_list roots = edgesOf(outputs), boundary;
   visitBoundary(roots, begin, [&](Edge& edge) {

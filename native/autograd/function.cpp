@@ -5,6 +5,8 @@
 
 #include <unordered_set>
 
+#include "autograd/node.h"
+
 namespace ld {
 
 namespace {
@@ -58,7 +60,7 @@ variable_list noForwardMode(const variable_list&, const variable_list&) {
 }  // namespace
 
 std::vector<at::Tensor> attach(FunctionCall call) {
-  auto node = c10::make_intrusive<FunctionNode>();
+  auto node = makeNode<FunctionNode>();
   node->label = std::move(call.name);
   node->backward = std::move(call.backward);
   node->materialize = call.materialize;

@@ -3,6 +3,8 @@
 #include <torch/csrc/autograd/functions/utils.h>
 #include <torch/csrc/autograd/utils/grad_layout_contract.h>
 
+#include "autograd/node.h"
+
 namespace ld {
 
 namespace {
@@ -14,7 +16,7 @@ struct EndNode final : torch::autograd::Node {
 
 }  // namespace
 
-void giveHistory(const at::Tensor& tensor) { torch::autograd::set_history(tensor, c10::make_intrusive<EndNode>()); }
+void giveHistory(const at::Tensor& tensor) { torch::autograd::set_history(tensor, makeNode<EndNode>()); }
 
 at::Tensor layOut(const at::Tensor& gradient, const at::Tensor& variable) {
   using namespace torch::autograd::utils;

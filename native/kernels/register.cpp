@@ -8,9 +8,13 @@
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/fused_adamw_ema/fused_adamw_ema.h"
 #include "kernels/group_norm_silu/group_norm_silu.h"
+#include "kernels/group_norm_silu/residual.h"
 #include "kernels/rmsprop/rmsprop.h"
 #include "kernels/rng_state/rng_state.h"
 #include "kernels/spatial_softmax_loss/spatial_softmax_loss.h"
+#ifdef LD_CUDA
+#include "cuda/kernels.h"
+#endif
 
 namespace ld {
 
@@ -33,6 +37,13 @@ void registerKernels() {
     registerConv2d(*library);
     registerSpatialSoftmaxLoss(*library);
     registerFusedAdamwEma(*library);
+    library->def(kResidualStatisticsSchema);
+#ifdef LD_CUDA
+    auto* cuda = new torch::Library(torch::Library::IMPL, "landmark_diffusion", c10::DispatchKey::CUDA, __FILE__, __LINE__);
+    registerGroupNormSiluCuda(*cuda);
+    registerSpatialSoftmaxLossCuda(*cuda);
+    registerFusedAdamwEmaCuda(*cuda);
+#endif
   });
 }
 

@@ -10,6 +10,8 @@
 #include <cmath>
 #include <sstream>
 
+#include "runtime/devices.h"
+
 namespace ld {
 
 namespace {
@@ -254,7 +256,15 @@ Napi::Array intsToJs(Napi::Env env, at::IntArrayRef values) {
 
 at::Device deviceFromJs(const Napi::Value& value) {
   if (!value.IsString()) throw Napi::TypeError::New(value.Env(), "a device is text such as 'cpu' or 'cuda:0'");
-  return at::Device(value.As<Napi::String>().Utf8Value());
+  const at::Device device(value.As<Napi::String>().Utf8Value());
+  try {
+    nameDevice(device);
+  } catch (const c10::Error& e) {
+    auto error = Napi::Error::New(value.Env(), e.what_without_backtrace());
+    error.Set("code", Napi::String::New(value.Env(), "ERR_DEVICE"));
+    throw error;
+  }
+  return device;
 }
 
 }  // namespace ld

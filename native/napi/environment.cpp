@@ -101,6 +101,8 @@ Environment::Environment(Napi::Env env, Napi::Object exports)
                            InstanceMethod("resetPeakMemory", &Environment::resetPeakMemory),
                            InstanceMethod("setNumThreads", &Environment::setNumThreads),
                            InstanceMethod("getNumThreads", &Environment::getNumThreads),
+                           InstanceMethod("cudaOptions", &Environment::cudaOptions),
+                           InstanceMethod("setCudaOptions", &Environment::setCudaOptions),
                        });
   napi_value hot = nullptr;
   NAPI_THROW_IF_FAILED_VOID(env, napi_create_function(env, "enqueue", NAPI_AUTO_LENGTH, &enqueueHot, this, &hot));
@@ -193,6 +195,7 @@ void Environment::deliver(Napi::Env env) {
 
 Napi::Value Environment::failureToJs(Napi::Env env, const Failure& failure) {
   const char* kind = failure.kind == Failure::Kind::OutOfMemory   ? "memory"
+                     : failure.kind == Failure::Kind::Device      ? "device"
                      : failure.kind == Failure::Kind::Distributed ? "distributed"
                                                                   : "op";
   return makeError_.Call({Napi::String::New(env, kind), Napi::String::New(env, failure.op),

@@ -106,6 +106,10 @@ class Environment : public Napi::Addon<Environment> {
   void setNumThreads(const Info& info);
   Napi::Value getNumThreads(const Info& info);
 
+  // GPUs (cuda.cpp)
+  Napi::Value cudaOptions(const Info& info);
+  void setCudaOptions(const Info& info);
+
   // Tells V8 how much memory the tensors hold, in steps.
   void reportMemory(Napi::Env env);
   void stopReport();

@@ -9,6 +9,7 @@
 
 #include "napi/environment.h"
 #include "runtime/cpu_allocator.h"
+#include "runtime/devices.h"
 #include "runtime/executor.h"
 #include "runtime/shared_tensors.h"
 
@@ -19,7 +20,7 @@ namespace {
 // The environment that tells V8 of the process's tensors.
 std::atomic<const Environment*> reporter{nullptr};
 
-c10::DeviceIndex gpus() { return at::globalContext().hasCUDA() ? static_cast<c10::DeviceIndex>(at::getNumGPUs()) : 0; }
+c10::DeviceIndex gpus() { return static_cast<c10::DeviceIndex>(cudaDevices().count); }
 
 Napi::Object deviceMemory(Napi::Env env, double bytes, double peakBytes, double cachedBytes) {
   auto result = Napi::Object::New(env);
@@ -34,8 +35,10 @@ Napi::Object deviceMemory(Napi::Env env, double bytes, double peakBytes, double 
 Napi::Value Environment::versions(const Info& info) {
   auto result = Napi::Object::New(info.Env());
   result.Set("libtorch", TORCH_VERSION);
-  result.Set("cuda", at::globalContext().hasCUDA());
-  result.Set("cudaDevices", static_cast<double>(at::globalContext().hasCUDA() ? at::getNumGPUs() : 0));
+  const DeviceCount devices = cudaDevices();
+  result.Set("cuda", devices.count > 0);
+  result.Set("cudaDevices", static_cast<double>(devices.count));
+  result.Set("cudaProblem", devices.problem);
   result.Set("cpuCapability", at::get_cpu_capability());
   return result;
 }

@@ -3,10 +3,14 @@
 
 #include "napi/convert.h"
 #include "napi/environment.h"
+#include "program/graph_runner.h"
 #include "program/interpreter.h"
 #include "program/passes/pass.h"
 #include "program/recorder.h"
 #include "runtime/executor.h"
+#ifdef LD_CUDA
+#include "program/cuda_graph.h"
+#endif
 
 namespace ld {
 
@@ -21,6 +25,8 @@ using Ids = std::vector<int64_t>;
 struct Recorded {
   std::shared_ptr<const Program> program;
   std::unique_ptr<Interpreter> interpreter;  // executor thread only
+  std::unique_ptr<program::GraphRunner> graph;  // the same; where the program can be a graph of its device
+  std::string noGraph;                          // else why not
   program::MemoryPlan memory;
   std::vector<std::string> passes;
   std::atomic<uint32_t> queued{0};
@@ -67,6 +73,39 @@ Napi::Array flagsToJs(Napi::Env env, const std::vector<bool>& flags) {
   return result;
 }
 
+// The switch of graphs, among those of the passes.
+constexpr const char* kGraphSwitch = "cudaGraph";
+
+void addGraph([[maybe_unused]] Recorded& recorded, const std::map<std::string, bool>& wanted) {
+  const auto found = wanted.find(kGraphSwitch);
+  if (found != wanted.end() && !found->second) {
+    recorded.noGraph = "it is switched off";
+    return;
+  }
+#ifdef LD_CUDA
+  if (const auto reason = program::whyNoGraph(*recorded.program, at::kCUDA)) {
+    recorded.noGraph = *reason;
+    return;
+  }
+  const c10::DeviceIndex device = recorded.program->values.front().device.index();
+  recorded.graph = std::make_unique<program::GraphRunner>(*recorded.interpreter, [device] { return program::makeCudaCapture(device); });
+#else
+  recorded.noGraph = "this addon is built for the CPU";
+#endif
+}
+
+std::string graphState(const Recorded& recorded) {
+  if (!recorded.graph) return "none: " + recorded.noGraph;
+  switch (recorded.graph->state()) {
+    case program::GraphRunner::State::WarmingUp:
+      return "warming up";
+    case program::GraphRunner::State::Captured:
+      return "captured";
+    default:
+      return "none: " + recorded.graph->reason();
+  }
+}
+
 RecordedPtr compile(Program recorded, const std::map<std::string, bool>& wanted) {
   auto result = std::make_shared<Recorded>();
   result->passes = program::runPasses(recorded, [&](const program::Pass& pass) {
@@ -76,6 +115,7 @@ RecordedPtr compile(Program recorded, const std::map<std::string, bool>& wanted)
   result->program = std::make_shared<const Program>(std::move(recorded));
   result->interpreter = std::make_unique<Interpreter>(result->program);
   result->memory = result->interpreter->memory();
+  addGraph(*result, wanted);
   return result;
 }
 
@@ -98,9 +138,10 @@ void replay(Session& session, Recorded& recorded, const std::vector<uint32_t>& i
   const size_t count = ids.size() - inputs - generators;
   try {
     TORCH_CHECK(session.recorder == nullptr, "a program cannot be called inside of another one's function");
-    const auto results = recorded.interpreter->run(
-        {tensorsOf(session, ids.data(), inputs), generatorsOf(session, ids.data() + inputs, generators),
-         [&session] { return session.closing.load(std::memory_order_relaxed) || Executor::instance().isParking(); }});
+    const Interpreter::Call call{
+        tensorsOf(session, ids.data(), inputs), generatorsOf(session, ids.data() + inputs, generators),
+        [&session] { return session.closing.load(std::memory_order_relaxed) || Executor::instance().isParking(); }};
+    const auto results = recorded.graph ? recorded.graph->run(call) : recorded.interpreter->run(call);
     for (size_t i = 0; i < count; ++i) session.table.put(outputs[i], results[i]);
   } catch (...) {
     const FailurePtr failure = replayFailure(recorded);
@@ -248,6 +289,7 @@ Napi::Value Environment::programStats(const Info& info) {
   auto passes = Napi::Array::New(env, recorded->passes.size());
   for (uint32_t i = 0; i < recorded->passes.size(); ++i) passes.Set(i, recorded->passes[i]);
   result.Set("passes", passes);
+  result.Set("graph", graphState(*recorded));
   return result;
 }
 
@@ -261,6 +303,7 @@ void Environment::disposeProgram(const Info& info) {
 Napi::Value Environment::programPasses(const Info& info) {
   auto result = Napi::Object::New(info.Env());
   for (const program::Pass& pass : program::passes()) result.Set(pass.name, pass.byDefault);
+  result.Set(kGraphSwitch, true);
   return result;
 }
 

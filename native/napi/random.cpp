@@ -9,15 +9,17 @@
 #include "kernels/rng_state/rng_state.h"
 #include "napi/convert.h"
 #include "napi/environment.h"
+#include "runtime/devices.h"
 #include "runtime/executor.h"
 
 namespace ld {
 
 namespace {
 
-// Id 0 is the default generator of the CPU.
-at::Generator find(Session& session, uint32_t id) {
-  if (id == 0) return at::detail::getDefaultCPUGenerator();
+// Id 0 is the default generator of the device.
+at::Generator find(Session& session, uint32_t id, at::Device device = at::kCPU) {
+  if (id == 0 && device.is_cpu()) return at::detail::getDefaultCPUGenerator();
+  if (id == 0) return at::globalContext().defaultGenerator(device);
   const at::Generator* generator = session.table.generator(id);
   TORCH_CHECK(generator != nullptr, "the generator is gone");
   return *generator;
@@ -36,8 +38,8 @@ void Environment::manualSeed(const Info& info) {
   const uint64_t seed = seedFromJs(info[1]);
   Executor::instance().submit(*session_, [=](Session& session) {
     try {
-      if (id == 0 && at::globalContext().hasCUDA()) {
-        for (c10::DeviceIndex i = 0; i < static_cast<c10::DeviceIndex>(at::getNumGPUs()); ++i) {
+      if (id == 0 && cudaDevices().count > 0) {
+        for (c10::DeviceIndex i = 0; i < static_cast<c10::DeviceIndex>(cudaDevices().count); ++i) {
           auto cuda = at::globalContext().defaultGenerator(at::Device(at::kCUDA, i));
           std::lock_guard lock(cuda.mutex());
           cuda.set_current_seed(seed);
@@ -69,15 +71,17 @@ void Environment::createGenerator(const Info& info) {
   });
 }
 
-// generatorState(id): a promise of the state's bytes, as PyTorch's get_state() gives them.
+// generatorState(id, device): a promise of the state's bytes, as PyTorch's get_state() gives them. The device
+// counts where the id is 0.
 Napi::Value Environment::generatorState(const Info& info) {
   const uint32_t id = info[0].As<Napi::Number>().Uint32Value();
+  const at::Device device = deviceFromJs(info[1]);
   const auto [promise, result] = openPromise(info.Env());
-  Executor::instance().submit(*session_, [id, promise = promise](Session& session) {
+  Executor::instance().submit(*session_, [id, device, promise = promise](Session& session) {
     FailurePtr failure;
     at::Tensor state;
     try {
-      auto generator = find(session, id);
+      auto generator = find(session, id, device);
       std::lock_guard lock(generator.mutex());
       state = generator.get_state();
     } catch (...) {
@@ -92,15 +96,16 @@ Napi::Value Environment::generatorState(const Info& info) {
   return result;
 }
 
-// setGeneratorState(id, bytes)
+// setGeneratorState(id, bytes, device)
 void Environment::setGeneratorState(const Info& info) {
   const uint32_t id = info[0].As<Napi::Number>().Uint32Value();
   const auto bytes = info[1].As<Napi::Uint8Array>();
   at::Tensor state = at::empty({static_cast<int64_t>(bytes.ByteLength())}, at::kByte);
   std::memcpy(state.mutable_data_ptr(), bytes.Data(), bytes.ByteLength());
-  Executor::instance().submit(*session_, [id, state](Session& session) {
+  const at::Device device = deviceFromJs(info[2]);
+  Executor::instance().submit(*session_, [id, state, device](Session& session) {
     try {
-      auto generator = find(session, id);
+      auto generator = find(session, id, device);
       std::lock_guard lock(generator.mutex());
       generator.set_state(state);
     } catch (...) {

@@ -6,25 +6,40 @@
 #include "dispatch/guards/tensors.h"
 #include "napi/convert.h"
 #include "napi/environment.h"
+#include "runtime/devices.h"
 #include "runtime/executor.h"
 
 namespace ld {
 
-// fromData(id, bytes: Uint8Array, shape, dtype, requiresGrad): a CPU tensor with a copy of `bytes`.
+// fromData(id, bytes: Uint8Array, shape, dtype, device, requiresGrad): a tensor with a copy of `bytes`. On its way
+// to a GPU it lies in pinned memory, so that the copy there is queued like an operator.
 void Environment::fromData(const Info& info) {
   const uint32_t id = info[0].As<Napi::Number>().Uint32Value();
   const auto bytes = info[1].As<Napi::Uint8Array>();
   const auto shape = intsFromJs(info[2]);
   const auto dtype = static_cast<at::ScalarType>(info[3].As<Napi::Number>().Int32Value());
-  const bool requiresGrad = info[4].As<Napi::Boolean>().Value();
-  at::Tensor tensor = at::empty(shape, at::TensorOptions().dtype(dtype));
+  const at::Device device = deviceFromJs(info[4]);
+  const bool requiresGrad = info[5].As<Napi::Boolean>().Value();
+  at::Tensor tensor = device.is_cuda() ? pinned(shape, dtype) : at::empty(shape, at::TensorOptions().dtype(dtype));
   if (tensor.nbytes() != bytes.ByteLength()) {
     throw Napi::RangeError::New(info.Env(), "the shape wants " + std::to_string(tensor.nbytes()) + " bytes, the data has " +
                                                 std::to_string(bytes.ByteLength()));
   }
   if (tensor.nbytes() > 0) std::memcpy(tensor.mutable_data_ptr(), bytes.Data(), tensor.nbytes());
-  if (requiresGrad) tensor.requires_grad_(true);
-  Executor::instance().submit(*session_, [id, tensor](Session& session) { session.table.put(id, tensor); });
+  if (!device.is_cuda()) {
+    if (requiresGrad) tensor.requires_grad_(true);
+    Executor::instance().submit(*session_, [id, tensor](Session& session) { session.table.put(id, tensor); });
+    return;
+  }
+  Executor::instance().submit(*session_, [=](Session& session) {
+    try {
+      session.table.put(id, tensor.to(device, /*non_blocking=*/true).requires_grad_(requiresGrad));
+    } catch (...) {
+      auto failure = currentFailure("tensor", brief(tensor) + " to " + device.str(), 0);
+      session.table.poison(id, failure);
+      session.unreported = std::move(failure);
+    }
+  });
 }
 
 // read(id): a promise of { bytes: ArrayBuffer, shape, dtype }, a contiguous copy of the values.
@@ -35,22 +50,29 @@ Napi::Value Environment::read(const Info& info) {
     const auto& slot = session.table.at(id);
     FailurePtr failure = slot.failure;
     at::Tensor copy;
+    bool onDevice = false;
     if (!failure) {
       try {
         TORCH_CHECK(slot.tensor.defined(), "the tensor holds nothing: a gradient that no backward() reached, or a result that never came");
         const at::NoGradGuard guard;
         guards::checkTensor(slot.tensor);
         const at::Tensor dense = slot.tensor.layout() == at::kStrided ? slot.tensor : slot.tensor.to_dense();
-        const at::Tensor values = dense.detach().resolve_conj().resolve_neg().to(at::kCPU).contiguous();
-        // One copy: a snapshot that later ops in place do not change. What had to be converted is one.
-        const bool own = slot.tensor.layout() != at::kStrided || !values.is_alias_of(slot.tensor);
-        copy = own ? values : values.clone();
+        const at::Tensor plain = dense.detach().resolve_conj().resolve_neg();
+        onDevice = plain.is_cuda();
+        if (onDevice) {
+          copy = queueToHost(plain);
+        } else {
+          const at::Tensor values = plain.to(at::kCPU).contiguous();
+          // One copy: a snapshot that later ops in place do not change. What had to be converted is one.
+          const bool own = slot.tensor.layout() != at::kStrided || !values.is_alias_of(slot.tensor);
+          copy = own ? values : values.clone();
+        }
       } catch (...) {
         failure = currentFailure("read", brief(slot.tensor), 0);
       }
     }
     if (failure == session.unreported) session.unreported.reset();
-    session.complete(Settle::make(promise, std::move(failure), [copy](Environment&, Napi::Env env) -> Napi::Value {
+    const auto toJs = [copy](Environment&, Napi::Env env) -> Napi::Value {
       auto value = Napi::Object::New(env);
       const size_t bytes = copy.nbytes();
       constexpr size_t kSmall = 4096;
@@ -66,7 +88,14 @@ Napi::Value Environment::read(const Info& info) {
       value.Set("shape", intsToJs(env, copy.sizes()));
       value.Set("dtype", static_cast<int>(copy.scalar_type()));
       return value;
-    }));
+    };
+    if (!onDevice || failure) {
+      session.complete(Settle::make(promise, std::move(failure), toJs));
+      return;
+    }
+    whenReached([session = session.shared_from_this(), promise, toJs](FailurePtr lost) {
+      session->complete(Settle::make(promise, std::move(lost), toJs));
+    });
   });
   return result;
 }
@@ -86,13 +115,17 @@ void Environment::free(const Info& info) {
   }
 }
 
-// synchronize(): a promise that everything queued so far is done; rejects with a failure that
-// nobody has been told of.
+// synchronize(): a promise that everything queued so far is done, on the devices too; rejects with a
+// failure that nobody has been told of.
 Napi::Value Environment::synchronize(const Info& info) {
   const auto [promise, result] = openPromise(info.Env());
   Executor::instance().submit(*session_, [promise = promise](Session& session) {
-    session.complete(Settle::make(promise, std::exchange(session.unreported, nullptr),
-                                  [](Environment&, Napi::Env env) -> Napi::Value { return env.Undefined(); }));
+    auto settle = [session = session.shared_from_this(), promise,
+                   failure = std::exchange(session.unreported, nullptr)](FailurePtr lost) {
+      session->complete(Settle::make(promise, failure ? failure : lost,
+                                     [](Environment&, Napi::Env env) -> Napi::Value { return env.Undefined(); }));
+    };
+    whenReached(std::move(settle));
   });
   return result;
 }

@@ -4,12 +4,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <c10/core/AutogradState.h>
+
 #include <algorithm>
 #include <cstdlib>
 
 #include "dispatch/run.h"
 #include "program/recorder.h"
 #include "runtime/cpu_allocator.h"
+#include "runtime/devices.h"
 
 namespace ld {
 
@@ -118,6 +121,8 @@ bool Executor::park(std::chrono::milliseconds limit) {
 void Executor::run() {
   yieldToEventLoop();
   thread_ = std::this_thread::get_id();
+  // Else nodes of a GPU's graph would run on threads of the engine's own, which no callback can wait on.
+  c10::AutogradState::get_tls_state().set_multithreading_enabled(false);
   plain_ = std::make_unique<at::ThreadLocalState>();
   bool trimmed = true;
   for (;;) {
@@ -248,6 +253,7 @@ bool Executor::drain(Session& session) {
 
 bool Executor::execute(Session& session, const uint32_t* words) {
   const bool closing = session.closing.load(std::memory_order_relaxed);
+  enterNamedDevices();
   const program::RecordingGuard recording(session.recorder.get());
   switch (words[0]) {
     case record::Op:

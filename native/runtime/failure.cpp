@@ -20,6 +20,9 @@ FailurePtr currentFailure(std::string op, std::string inputs, uint32_t trace) {
   } catch (const c10::OutOfMemoryError& e) {
     failure->kind = Failure::Kind::OutOfMemory;
     failure->message = e.what_without_backtrace();
+  } catch (const c10::AcceleratorError& e) {
+    failure->kind = Failure::Kind::Device;
+    failure->message = e.what_without_backtrace();
   } catch (const c10::Error& e) {
     failure->message = e.what_without_backtrace();
   } catch (const std::bad_alloc&) {

@@ -1,0 +1,1 @@
+export const checks: readonly { name: string; run(device: string): Promise<void> }[]
