@@ -18,6 +18,7 @@ import {
 } from '../nn/index.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
+import { convolve, groupNorm, groupNormSilu } from './layers.js'
 
 export interface NormOptions {
   /** Groups of every GroupNorm; must divide every channel count. */
@@ -46,33 +47,38 @@ export class ResBlock extends Module {
   readonly emb_layers: Sequential | null
   readonly out_layers: Sequential
   readonly skip_connection: Conv2d | Identity
+  readonly #first: { norm: GroupNorm; conv: Conv2d }
+  readonly #second: { norm: GroupNorm; dropout: Dropout; conv: Conv2d }
 
   constructor(inputs: number, outputs: number, options: ResBlockOptions) {
     super()
     const { groups, eps, timeChannels, dropout } = options
-    this.in_layers = new Sequential(
-      new GroupNorm(groups, inputs, { eps }),
-      new SiLU(),
-      new Conv2d(inputs, outputs, 3, { padding: 1 }),
-    )
+    const first = {
+      norm: new GroupNorm(groups, inputs, { eps }),
+      conv: new Conv2d(inputs, outputs, 3, { padding: 1 }),
+    }
+    this.in_layers = new Sequential(first.norm, new SiLU(), first.conv)
     this.emb_layers =
       timeChannels === null ? null : new Sequential(new SiLU(), new Linear(timeChannels, outputs))
-    this.out_layers = new Sequential(
-      new GroupNorm(groups, outputs, { eps }),
-      new SiLU(),
-      new Dropout(dropout),
-      zeroed(new Conv2d(outputs, outputs, 3, { padding: 1 })),
-    )
+    const second = {
+      norm: new GroupNorm(groups, outputs, { eps }),
+      dropout: new Dropout(dropout),
+      conv: zeroed(new Conv2d(outputs, outputs, 3, { padding: 1 })),
+    }
+    this.out_layers = new Sequential(second.norm, new SiLU(), second.dropout, second.conv)
     this.skip_connection = inputs === outputs ? new Identity() : new Conv2d(inputs, outputs, 1)
+    this.#first = first
+    this.#second = second
   }
 
   forward(x: Tensor, embedding: Tensor | null = null): Tensor {
     return torch.scope(() => {
-      let h = this.in_layers.forward(x)
-      if (this.emb_layers && embedding) {
-        h = h.add(this.emb_layers.forward(embedding).unsqueeze(2).unsqueeze(3))
-      }
-      return this.skip_connection.forward(x).add(this.out_layers.forward(h))
+      const shift = this.emb_layers && embedding ? this.emb_layers.forward(embedding) : null
+      const h = convolve(this.#first.conv, groupNormSilu(this.#first.norm, x), { shift })
+      const skip = this.skip_connection
+      const residual = skip instanceof Conv2d ? convolve(skip, x) : x
+      const { norm, dropout, conv } = this.#second
+      return convolve(conv, dropout.forward(groupNormSilu(norm, h)), { residual })
     })
   }
 }
@@ -111,7 +117,7 @@ export class AttentionBlock extends Module {
 
   forward(x: Tensor): Tensor {
     return torch.scope(() => {
-      const tokens = this.norm.forward(x).flatten(2).transpose(1, 2)
+      const tokens = groupNorm(this.norm, x).flatten(2).transpose(1, 2)
       const qkv = pointwise(tokens, this.qkv)
       const mixed = pointwise(functional.selfAttention(qkv, this.#options), this.proj_out)
       return x.add(mixed.transpose(1, 2).reshape(x.shape))
@@ -138,7 +144,7 @@ export class Downsample extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return this.op.forward(x)
+    return convolve(this.op, x)
   }
 }
 
@@ -152,7 +158,7 @@ export class Upsample extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return torch.scope(() => this.conv.forward(functional.upsampleNearest(x)))
+    return torch.scope(() => convolve(this.conv, functional.upsampleNearest(x)))
   }
 }
 
@@ -162,7 +168,8 @@ export class Stage extends Sequential {
     return torch.scope(() => {
       let y = x
       for (const layer of this.items) {
-        y = layer instanceof ResBlock ? layer.forward(y, embedding) : layer.forward(y)
+        if (layer instanceof ResBlock) y = layer.forward(y, embedding)
+        else y = layer instanceof Conv2d ? convolve(layer, y) : layer.forward(y)
       }
       return y
     })

@@ -16,6 +16,7 @@ import {
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
 import { AttentionBlock, Downsample, ResBlock, Stage, Upsample, zeroed } from './blocks.js'
+import { convolve, groupNorm, groupNormSilu } from './layers.js'
 import { encodeTime, frequencies, type TimeEmbeddingOptions } from './time-embedding.js'
 
 /** Everything that the paper states or leaves open; the defaults are the paper's, or its code's. */
@@ -184,8 +185,22 @@ export class UNet extends Module {
         h = stage.forward(joined, embedding)
         joined.dispose()
       }
-      return this.out.forward(h)
+      // As it came in: what follows the network need not know its inner layout.
+      return this.#head(h).contiguous()
     })
+  }
+
+  #head(h: Tensor): Tensor {
+    const [norm, activation, conv, last] = this.out as Iterable<unknown> as [
+      GroupNorm,
+      Tanh | SiLU,
+      Conv2d,
+      Tanh | undefined,
+    ]
+    const active =
+      activation instanceof SiLU ? groupNormSilu(norm, h) : activation.forward(groupNorm(norm, h))
+    const logits = convolve(conv, active)
+    return last ? last.forward(logits) : logits
   }
 
   /** Joins noised heatmaps [B, N, H, W] and image [B, C, H, W] in `inputOrder`, and runs the network. */

@@ -6,11 +6,19 @@ namespace ld::guards {
 
 namespace {
 
+// A dimension of one element may have any stride.
+bool sameOrder(const at::Tensor& one, const at::Tensor& other) {
+  for (int64_t d = 0; d < one.dim(); ++d) {
+    if (one.size(d) > 1 && one.stride(d) != other.stride(d)) return false;
+  }
+  return true;
+}
+
 // Element i of each list lies in memory as parameter i does: the kernels walk through all of them together.
 void alike(const std::vector<at::Tensor>& parameters, const std::vector<at::Tensor>& others, const char* what) {
   TORCH_CHECK(others.size() == parameters.size(), what, " must have one tensor per parameter");
   for (size_t i = 0; i < others.size(); ++i) {
-    TORCH_CHECK(strided(others[i]) && sameSizes(others[i], parameters[i]) && others[i].strides() == parameters[i].strides() &&
+    TORCH_CHECK(strided(others[i]) && sameSizes(others[i], parameters[i]) && sameOrder(others[i], parameters[i]) &&
                     sameType(others[i], parameters[i]) && others[i].is_non_overlapping_and_dense() && others[i].device() == parameters[i].device(),
                 what, " ", i, " must be like parameter ", i, ", and both fill their memory");
   }

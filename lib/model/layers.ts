@@ -1,0 +1,50 @@
+/**
+ * The U-Net's layers on the package's own operators: group norm and SiLU in one, convolutions with bias, time embedding
+ * and residual in one. Everything stays in channels_last, where tokens [B, H*W, C] are a view.
+ */
+import type { Conv2d, GroupNorm } from '../nn/index.js'
+import type { Tensor } from '../torch/index.js'
+import * as torch from '../torch/index.js'
+
+/** silu(norm(x)). x: [B, C, H, W] -> the same shape. */
+export function groupNormSilu(norm: GroupNorm, x: Tensor): Tensor {
+  return normalize('landmark_diffusion::group_norm_silu', norm, x)
+}
+
+/** norm(x). x: [B, C, H, W] -> the same shape. */
+export function groupNorm(norm: GroupNorm, x: Tensor): Tensor {
+  return normalize('landmark_diffusion::group_norm', norm, x)
+}
+
+function normalize(operator: string, { groups, weight, bias, eps }: GroupNorm, x: Tensor): Tensor {
+  return torch.scope(() => {
+    const [y] = torch.call(operator, [x, weight, bias, groups, eps]) as [Tensor, Tensor, Tensor]
+    return y
+  })
+}
+
+export interface Addends {
+  /** [B, out]: added to all pixels of an image. */
+  shift?: Tensor | null
+  /** Added to the result, of whose shape it is. */
+  residual?: Tensor | null
+}
+
+/** conv(x) + shift + residual, for convolutions with one stride and one padding. x: [B, in, H, W] -> [B, out, H', W']. */
+export function convolve(
+  conv: Conv2d,
+  x: Tensor,
+  { shift = null, residual = null }: Addends = {},
+): Tensor {
+  return torch.scope(() => {
+    const bias = shift && conv.bias ? shift.add(conv.bias) : (shift ?? conv.bias)
+    return torch.call('landmark_diffusion::conv2d', [
+      x,
+      conv.weight,
+      bias,
+      residual,
+      conv.stride[0],
+      (conv.padding as readonly number[])[0],
+    ]) as Tensor
+  })
+}
