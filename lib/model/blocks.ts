@@ -1,7 +1,8 @@
 /**
  * The U-Net's building blocks with latent-diffusion's parameter names (`ldm/modules/diffusionmodules/
  * openaimodel.py`), after guided-diffusion (Dhariwal and Nichol 2021). Each forward is one scope:
- * what autograd does not need is freed at the block's end.
+ * what autograd does not need is freed at the block's end. The layers hold parameters under their names; what computes
+ * with them are the operators of layers.ts, so a forward hook on a layer inside a block is not called.
  */
 import {
   Conv1d,
