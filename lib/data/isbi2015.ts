@@ -142,7 +142,15 @@ export async function readDatasetFile(
   const official = { width: 1935, height: 2400, pixelSize: [0.1, 0.1] as const }
   const file = join(dir, 'dataset.json')
   const text = await readTextFile(file, settingsFile).catch((error: Error) => {
-    if ((error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT') return null
+    const code = (error.cause as NodeJS.ErrnoException | undefined)?.code
+    if (code === 'ENOENT') return null
+    if (code === 'ENOTDIR')
+      throw dataError(
+        dir,
+        'a file, not the folder of a data set',
+        'if it is a pack, `landmark-diffusion dataset unpack FILE DIR` makes a folder of it',
+        error,
+      )
     throw error
   })
   if (text === null) return official

@@ -73,6 +73,12 @@ describe('a packed data set', () => {
     )
   })
 
+  test('is no data set itself: who gives it as one is told how to unpack it', async () => {
+    await expect(readIsbi(packFile(), { split: 'all', truth: 'mean' })).rejects.toThrow(
+      /a file, not the folder of a data set.*dataset unpack/,
+    )
+  })
+
   test('is not written over a folder that holds something', async () => {
     await expect(unpackDataset(packFile(), original())).rejects.toThrow(/is not empty/)
   })
