@@ -23,6 +23,7 @@ constexpr auto kLast = at::MemoryFormat::ChannelsLast;
 bool isDense(const at::Tensor& tensor) { return tensor.defined() && !tensor.is_nested() && tensor.layout() == at::kStrided; }
 
 enum class Way {
+  Nothing,    // an image without pixels: padding alone
   Winograd,   // transforms of weights pay from some hundred pixels on
   Product,    // 1x1: pixels times weights
   Unfolded,   // few pixels, so that reading the weights once is all there is to it
@@ -31,6 +32,7 @@ enum class Way {
 };
 
 Way wayOf(const at::Tensor& x, const at::Tensor& weight, int64_t stride, int64_t padding) {
+  if (x.numel() == 0) return Way::Nothing;
   if (!x.is_cpu() || x.scalar_type() != at::kFloat) return Way::Last;
   const int64_t pixels = x.size(0) * x.size(2) * x.size(3), side = weight.size(2);
   const bool square = side == weight.size(3);
@@ -98,11 +100,11 @@ at::Tensor conv2d(const at::Tensor& x, const at::Tensor& weight, const Optional&
   const bool hasBias = bias && bias->defined(), each = hasBias && bias->dim() == 2, add = residual && residual->defined();
   const at::Tensor shared = hasBias && !each ? *bias : at::Tensor();
   at::Tensor y;
-  if (x.numel() == 0) {
-    y = at::empty(shape, x.options(), kLast);
-    return y.zero_();
-  }
   switch (wayOf(x, weight, stride, padding)) {
+    case Way::Nothing:
+      y = at::empty(shape, x.options(), kLast).zero_();
+      if (shared.defined()) y.add_(shared.reshape({1, -1, 1, 1}));
+      break;
     case Way::Winograd:
       return winograd::forward(x.contiguous(kLast), weight.contiguous(), hasBias ? bias->contiguous() : at::Tensor(),
                                add ? residual->contiguous(kLast) : at::Tensor());
@@ -132,14 +134,12 @@ Conv2dGradients conv2dBackward(const at::Tensor& dy, const at::Tensor& x, const 
   const auto shape = checkConv2d(x, weight, std::nullopt, dy, stride, padding);
   at::Tensor dx, dweight, dbias;
   const at::Tensor gradient = dy.contiguous(kLast);
-  if (x.numel() == 0) {
-    if (mask[0]) dx = at::empty_like(x).zero_();
-    if (mask[1]) dweight = at::empty(weight.sizes(), weight.options()).zero_();
-    if (mask[2]) dbias = gradient.sum({2, 3});
-    return {dx, dweight, mask[2] && !biasPerImage ? dbias.sum(0) : dbias};
-  }
   const Way way = wayOf(x, weight, stride, padding);
   switch (way) {
+    case Way::Nothing:
+      if (mask[0]) dx = at::empty_like(x);
+      if (mask[1]) dweight = at::empty(weight.sizes(), weight.options()).zero_();
+      break;
     case Way::Winograd:
       if (mask[0]) dx = winograd::inputGradient(gradient, weight.contiguous());
       if (mask[1]) std::tie(dweight, dbias) = winograd::weightGradients(gradient, x.contiguous(kLast));

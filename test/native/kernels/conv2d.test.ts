@@ -137,6 +137,15 @@ describe('conv2d', () => {
     expect(torch.grad([y.sum()], [x])[0]?.shape).toEqual([0, 4, 16, 16])
   })
 
+  it('of padding alone is the bias and the residual', async () => {
+    const x = torch.zeros([1, 4, 0, 4], { requiresGrad: true })
+    const bias = torch.tensor([2, 3], { requiresGrad: true })
+    const residual = torch.ones([1, 2, 2, 6])
+    const y = call([x, torch.ones([2, 4, 3, 3]), bias, residual, 1, 2])
+    expect(await y.tolist()).toEqual([[2, 3].map((b) => [0, 1].map(() => Array(6).fill(b + 1)))])
+    expect(await torch.grad([y.sum()], [bias])[0]?.tolist()).toEqual([12, 12])
+  })
+
   it('has second derivatives', async () => {
     const x = torch.randn([1, 4, 16, 16], { requiresGrad: true })
     const weight = torch.randn([3, 4, 3, 3], { requiresGrad: true })
