@@ -1,6 +1,7 @@
 // What the benchmarks share: quantiles, a table, the machine, and the refusal to measure beside other work.
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, totalmem } from 'node:os'
+import { dirname } from 'node:path'
 import { versions } from 'landmark-diffusion/torch'
 
 export function quantile(values, q) {
@@ -47,5 +48,6 @@ export function printTable(title, rows) {
 
 export function writeJson(file, result) {
   if (file === undefined) return
+  mkdirSync(dirname(file), { recursive: true })
   writeFileSync(file, `${JSON.stringify({ machine: machine(), ...result }, null, 2)}\n`)
 }
