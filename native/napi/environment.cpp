@@ -11,7 +11,7 @@ namespace ld {
 namespace {
 
 constexpr size_t kScratchWords = 1u << 20;
-constexpr size_t kNumbers = 1u << 12;
+constexpr size_t kScratchNumbers = 1u << 12;
 
 // The scratch memory is owned natively and shared with JavaScript; the array buffer's finalizer
 // drops one reference, so neither side can outlive it.
@@ -38,7 +38,7 @@ napi_value enqueueHot(napi_env env, napi_callback_info info) {
 
 Environment::Environment(Napi::Env env, Napi::Object exports)
     : scratch_(std::make_shared<std::vector<uint32_t>>(kScratchWords)),
-      numbers_(std::make_shared<std::vector<double>>(kNumbers)) {
+      numbers_(std::make_shared<std::vector<double>>(kScratchNumbers)) {
   startProcess();
   DefineAddon(exports, {
                            InstanceMethod("start", &Environment::start),
