@@ -54,7 +54,10 @@ export function trainCommand(): Command {
     .option('--out <dir>', 'folder of the run: configuration, metrics, checkpoints')
     .option('--resume', 'go on exactly where the run in --out stopped')
     .option('--seed <n>', 'seed of everything random (train.seed)', wholeNumber)
-    .option('--device <name>', 'where to compute: cpu, cuda:0, ...')
+    .option(
+      '--device <name>',
+      'where to compute: cpu (default), cuda:0, ...; several processes: a GPU each, where there are GPUs',
+    )
     .option('--processes <n>', 'train in n processes, one a device', positiveInteger)
     .option('--eager', 'run steps op by op instead of as recorded programs, with equal results')
     .option('--schema', 'print the JSON Schema of the configuration, and stop')
@@ -155,8 +158,8 @@ class TrainingReport {
     this.#progress = null
   }
 
-  #end({ step, seconds, reason }: Extract<TrainEvent, { type: 'end' }>): void {
-    this.summary = { folder: this.#folder, step, seconds, reason, best: this.#best }
+  #end({ step, seconds, reason, programs }: Extract<TrainEvent, { type: 'end' }>): void {
+    this.summary = { folder: this.#folder, step, seconds, reason, best: this.#best, programs }
     const time = formatDuration(seconds)
     switch (reason) {
       case 'done':

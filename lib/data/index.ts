@@ -11,4 +11,5 @@ export {
 } from './isbi2015.js'
 export { Loader, type LoaderOptions, type LoaderPosition } from './loader.js'
 export { Random } from './random.js'
+export { ResidentImages } from './resident.js'
 export { type SynthesizeOptions, synthesize } from './synthetic/index.js'

@@ -1,17 +1,13 @@
 /**
- * Batches of decoded images in a seeded random order that can be saved and continued exactly. All
- * images are in memory, so a batch is a copy of some tens of kilobytes (microseconds) and a trainer
- * never waits for one.
+ * Batches of a data set in a seeded random order that can be saved and continued exactly. A batch names its
+ * images and brings their points; the pixels stay where they are (`ResidentImages`).
  */
 import { LandmarkDiffusionError } from '../errors.js'
-import { fitCanvas } from '../landmarks/geometry.js'
-import type { ImageCache } from './cache.js'
+import { fitCanvas, type Size } from '../landmarks/geometry.js'
 import type { Sample } from './isbi2015.js'
 import { Random } from './random.js'
 
 export interface Batch {
-  /** [B * H * W] grey */
-  readonly images: Uint8Array
   /** [B * N * 2] x, y in network pixels; NaN where a point is missing. */
   readonly points: Float64Array
   readonly ids: readonly string[]
@@ -46,7 +42,6 @@ export interface LoaderOptions {
 
 export class Loader {
   readonly length: number
-  readonly #cache: ImageCache
   readonly #samples: readonly Sample[]
   readonly #points: Float64Array
   readonly #landmarks: number
@@ -54,21 +49,18 @@ export class Loader {
   #position: LoaderPosition
   #order: Int32Array
 
-  /** cache: the images of these samples in the same order. Throws ERR_DATA for an empty list. */
-  constructor(cache: ImageCache, samples: readonly Sample[], options: LoaderOptions) {
+  /** canvas: of the network, in whose pixels the points are given. @throws ERR_DATA for an empty list */
+  constructor(canvas: Size, samples: readonly Sample[], options: LoaderOptions) {
     if (samples.length === 0)
       throw new LandmarkDiffusionError('ERR_DATA', 'no image to load; choose another split')
-    if (cache.length !== samples.length)
-      throw new RangeError(`${cache.length} images for ${samples.length} samples`)
     if (!Number.isInteger(options.batchSize) || options.batchSize < 1)
       throw new RangeError(`a batch size of ${options.batchSize}`)
     this.length = samples.length
-    this.#cache = cache
     this.#samples = samples
     this.#options = options
     this.#landmarks =
       options.landmarks ?? samples.find((sample) => sample.points)?.points?.length ?? 0
-    this.#points = networkPoints(samples, cache, this.#landmarks)
+    this.#points = networkPoints(samples, canvas, this.#landmarks)
     this.#position = { seed: options.seed, epoch: 0, index: 0 }
     this.#order = this.#permutation(0)
   }
@@ -101,19 +93,16 @@ export class Loader {
     const { batchSize, lastBatch = 'wrap' } = this.#options
     const { epoch, index } = this.#position
     const count = lastBatch === 'short' ? Math.min(batchSize, this.length - index) : batchSize
-    const pixels = this.#cache.width * this.#cache.height
     const stride = this.#landmarks * 2
-    const images = new Uint8Array(count * pixels)
     const points = new Float64Array(count * stride)
     const indices: number[] = []
     for (let b = 0; b < count; b++) {
       const sample = this.#advance()
       indices.push(sample)
-      images.set(this.#cache.get(sample), b * pixels)
       points.set(this.#points.subarray(sample * stride, (sample + 1) * stride), b * stride)
     }
     const ids = indices.map((i) => (this.#samples[i] as Sample).id)
-    return { images, points, ids, indices, epoch, index }
+    return { points, ids, indices, epoch, index }
   }
 
   /** Passes over batches that other processes take. */
@@ -140,7 +129,7 @@ export class Loader {
 }
 
 /** [samples * N * 2] in network pixels, NaN where missing. */
-function networkPoints(samples: readonly Sample[], canvas: ImageCache, landmarks: number) {
+function networkPoints(samples: readonly Sample[], canvas: Size, landmarks: number) {
   const points = new Float64Array(samples.length * landmarks * 2).fill(Number.NaN)
   samples.forEach((sample, s) => {
     if (!sample.points) return

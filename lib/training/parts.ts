@@ -7,7 +7,6 @@ import {
   Sampler,
   X0Objective,
 } from '../diffusion/index.js'
-import { LandmarkDiffusionError } from '../errors.js'
 import { cephalometric19 } from '../landmarks/cephalometry.js'
 import type { LandmarkSet } from '../landmarks/landmark-set.js'
 import { UNet } from '../model/index.js'
@@ -69,27 +68,6 @@ export function withPrecision<T>(
 ): T {
   const type = device.startsWith('cuda') ? 'cuda' : 'cpu'
   return precision === 'float32' ? fn() : torch.autocast(type, precision, fn)
-}
-
-/** Where a run computes; `cuda` is the device of this process among those of one machine. @throws ERR_CONFIG for another name; ERR_DEVICE where that device cannot be used, with the reason */
-export function usableDevice(name = 'cpu'): string {
-  const device = name === 'cuda' ? `cuda:${process.env.LOCAL_RANK ?? '0'}` : name
-  if (!/^(cpu|cuda:\d+)$/.test(device)) {
-    throw new LandmarkDiffusionError(
-      'ERR_CONFIG',
-      `device: '${name}' is no device to compute on; give cpu or cuda:0, cuda:1, ...`,
-    )
-  }
-  if (device === 'cpu') return device
-  const reason = torch.cuda.whyUnavailable()
-  const count = torch.cuda.deviceCount()
-  if (reason !== null || Number(device.split(':')[1]) >= count) {
-    throw new LandmarkDiffusionError(
-      'ERR_DEVICE',
-      `${device} cannot be used: ${reason ?? `there are ${count} CUDA devices, from cuda:0 on`}. Leave --device out to compute on the CPU`,
-    )
-  }
-  return device
 }
 
 /** Greys 0 ... 255 to the network's range. */

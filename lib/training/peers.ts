@@ -88,12 +88,13 @@ export class Peers {
     })
   }
 
-  /** Begins to average a tensor in place; what it returns makes the ops after it see the result. */
-  average(tensor: torch.Tensor): () => void {
-    if (this.isAlone) return () => undefined
+  /**
+   * Begins to average a tensor in place; what it returns makes the ops after it see the result. Its promise rejects
+   * where a rank is lost.
+   */
+  average(tensor: torch.Tensor): () => Promise<void> {
     const work = distributed.allReduce(tensor, { op: 'avg', asyncOp: true })
-    // A lost rank rejects here, and poisons the tensor for those who read it.
-    return () => void work.wait().catch(() => undefined)
+    return () => work.wait()
   }
 
   /** Averages gradients; null where there is nobody to average with. */

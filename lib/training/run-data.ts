@@ -2,6 +2,7 @@
 
 import { buildCache, ImageCache } from '../data/cache.js'
 import { readIsbi, type Sample } from '../data/isbi2015.js'
+import { ResidentImages } from '../data/resident.js'
 import { LandmarkDiffusionError } from '../errors.js'
 import type { Config } from './config.js'
 import type { Peers } from './peers.js'
@@ -34,13 +35,20 @@ export async function listSamples(folder: string, config: Config): Promise<RunSa
   }
 }
 
-/** The canvases of the samples in their order; the first rank decodes, or reads `cacheFile`. Yields its progress. */
+/** Decoded images: those to train on where that is done, those held out in the process's memory. */
+export interface RunImages {
+  images: ResidentImages
+  held: ImageCache
+}
+
+/** The first rank decodes, or reads `cacheFile`. Yields its progress. */
 export async function* decodeSamples(
-  samples: readonly Sample[],
+  { training, validation }: Pick<RunSamples, 'training' | 'validation'>,
   { width, height }: Config['data'],
   cacheFile: string,
-  { peers, signal }: { peers: Peers; signal: AbortSignal | undefined },
-): AsyncGenerator<TrainEvent, ImageCache, void> {
+  { peers, device, signal }: { peers: Peers; device: string; signal: AbortSignal | undefined },
+): AsyncGenerator<TrainEvent, RunImages, void> {
+  const samples = [...training, ...validation]
   const canvas = { width, height }
   let pixels = new Uint8Array(0)
   if (peers.isFirst) {
@@ -62,5 +70,11 @@ export async function* decodeSamples(
     for (const message of warnings) yield { type: 'warning', message }
     pixels = cache.pixels as Uint8Array<ArrayBuffer>
   }
-  return new ImageCache(await peers.bytesFromFirst(pixels), canvas)
+  const all = new ImageCache(await peers.bytesFromFirst(pixels), canvas)
+  // A copy, so that the memory of all is free once the others are where they are trained on.
+  const held = all.section(training.length, validation.length).pixels.slice()
+  return {
+    images: new ResidentImages(all.section(0, training.length), device),
+    held: new ImageCache(held, canvas),
+  }
 }

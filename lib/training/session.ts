@@ -5,18 +5,17 @@
  * is the same whichever process computes the batch.
  */
 
-import { Augmentation, type Drawn } from '../data/augmentation.js'
-import type { ImageCache } from '../data/cache.js'
+import { Augmentation } from '../data/augmentation.js'
 import type { Sample } from '../data/isbi2015.js'
 import { type Batch, Loader, type LoaderPosition } from '../data/loader.js'
 import { Random } from '../data/random.js'
-import type { Point } from '../landmarks/geometry.js'
-import { encodeTargets } from '../landmarks/heatmap.js'
+import type { ResidentImages } from '../data/resident.js'
 import type { UNet } from '../model/index.js'
 import { AdamW, clipGradNorm_, Ema, type LearningRate } from '../optim/index.js'
 import * as torch from '../torch/index.js'
 import { withoutPrefix } from './checkpoint.js'
 import type { Config } from './config-schema.js'
+import { GradientBuckets } from './gradient-buckets.js'
 import {
   createModel,
   createObjective,
@@ -25,25 +24,19 @@ import {
   withPrecision,
 } from './parts.js'
 import type { Peers } from './peers.js'
+import {
+  lossTensor,
+  Readings,
+  type StepFigures,
+  type StepOutcome,
+  type StopReason,
+  withVotes,
+} from './readings.js'
 import { accumulation, learningRate, totalSteps } from './schedule.js'
+import { type StepInput, targetTensors, tensorsOf, type Update } from './step-input.js'
+import { drawTimesteps } from './timesteps.js'
 
 type Tensor = torch.Tensor
-
-/** What one batch came to, or one of each rank on average. */
-export interface StepFigures {
-  loss: number
-  nll: number
-  mse: number
-}
-
-/** Why a run is to stop before its end. All ranks must do so after the same batch. */
-export type StopReason = 'aborted' | 'time'
-
-/** Figures, and the stop that some rank wished for when it queued the batch. */
-export interface StepOutcome {
-  figures: StepFigures
-  stop: StopReason | null
-}
 
 /** Where the run stands, apart from its tensors. */
 export interface Progress {
@@ -60,26 +53,31 @@ export interface Captured {
   tensors: Record<string, Tensor>
 }
 
-/** What one step takes from outside. */
-interface StepInput {
-  /** uint8 [B, 1, H, W] */
-  images: Tensor
-  augmentation: Omit<Drawn, 'points'> | null
-  /** As in `Batch` of the heatmaps. */
-  target: Tensor
-  mask: Tensor
-  /** Batches of the accumulation. */
-  window: number
-  /** At its end: the learning rate and the averages' share, 0-dim. */
-  update: { lr: Tensor; share: Tensor | null } | null
+interface PassResult {
+  /** As of `lossTensor`. */
+  losses: Tensor
+  /** The gradients, where they are to be exchanged. */
+  buckets: readonly Tensor[]
+}
+
+interface Queued {
+  values: Tensor
+  /** What else must go well for the batch to count. */
+  exchanged: Promise<unknown> | null
+}
+
+/** A batch that is on its way. */
+export interface Advance {
+  /** Resolves when all of it is queued; no other may be begun before. */
+  queued: Promise<void>
+  outcome: Promise<StepOutcome>
 }
 
 export interface SessionOptions {
-  /**
-   * Runs each step op by op from JavaScript instead of as a recorded program. Results are the same. Several
-   * ranks always do: what they exchange is no operator.
-   */
+  /** Runs each step op by op from JavaScript instead of as recorded programs. Results are the same. */
   eager?: boolean | undefined
+  /** Batches whose losses are read together. Default 1. */
+  readEvery?: number | undefined
 }
 
 /** Steps differ in how the augmentation fills the outside, in the last batch's size and in the place in an accumulation. */
@@ -92,35 +90,49 @@ export class Session implements Disposable {
   readonly #config: Config
   readonly #device: string
   readonly #peers: Peers
+  /** How gradients are averaged over the ranks: while a pass runs op by op, or after one that is a program. */
   readonly #reducer: torch.distributed.Reducer | null
+  readonly #buckets: GradientBuckets | null
+  readonly #images: ResidentImages
   readonly #loader: Loader
   readonly #optimizer: AdamW
   readonly #objective: ReturnType<typeof createObjective>
   readonly #generator: torch.Generator
   readonly #augmentation: Augmentation | null
   readonly #learningRate: LearningRate
-  readonly #program: torch.Program<[StepInput], Tensor> | null
+  readonly #readings: Readings
+  /** A step; of several ranks its first part, up to the gradients. Gives the losses [3]. */
+  readonly #pass: torch.Program<[StepInput], PassResult> | null
+  /** The rest, of several ranks. */
+  readonly #updating: torch.Program<[Update], null> | null
   #step = 0
   /** Batches whose gradients wait for an update. */
   #accumulated = 0
   /** Where the last update was, when batches have come after it. */
   #mark: Progress | null = null
 
-  /** Seeds torch's default generators, which give the first weights and the dropout. */
+  /**
+   * Seeds torch's default generators, which give the first weights and the dropout.
+   * images: those of the samples in the same order, on `device`; they become the session's
+   */
   constructor(
     config: Config,
-    cache: ImageCache,
+    images: ResidentImages,
     samples: readonly Sample[],
-    { peers, device, eager = false }: { peers: Peers; device: string } & SessionOptions,
+    options: { peers: Peers; device: string } & SessionOptions,
   ) {
+    const { peers, device, eager = false, readEvery = 1 } = options
     const { train, data, augmentation } = config
     this.#config = config
     this.#peers = peers
+    this.#images = images
     torch.manualSeed(train.seed)
     this.#device = device
     // Drawn on the CPU, so that a seed gives the same weights on every device.
     this.model = createModel(config).to(device)
-    this.#reducer = peers.reducer(this.model.parameters())
+    const together = !peers.isAlone
+    this.#reducer = together && eager ? peers.reducer(this.model.parameters()) : null
+    this.#buckets = together && !eager ? new GradientBuckets(this.model.parameters()) : null
     this.ema = train.ema ? new Ema(this.model, train.ema) : null
     const { lr, betas, eps, weightDecay } = train
     this.#optimizer = new AdamW(this.model.namedParameters(), { lr, betas, eps, weightDecay })
@@ -129,15 +141,18 @@ export class Session implements Disposable {
     this.#augmentation = augmentation
       ? new Augmentation(augmentation, { width: data.width, height: data.height }, device)
       : null
-    this.#loader = new Loader(cache, samples, {
+    this.#loader = new Loader(images, samples, {
       batchSize: train.batchSize,
       seed: train.seed,
       landmarks: landmarkSet(config).landmarks.length,
     })
     this.total = totalSteps(train, samples.length)
     this.#learningRate = learningRate(train, this.total)
-    const run = (input: StepInput) => this.#run(input)
-    this.#program = eager || !peers.isAlone ? null : torch.program(run, { recordings })
+    this.#readings = new Readings(readEvery)
+    const pass = (input: StepInput) => this.#runPass(input)
+    this.#pass = eager ? null : torch.program(pass, { recordings })
+    const update = (given: Update) => this.#update(given)
+    this.#updating = this.#buckets && torch.program(update)
   }
 
   /** Batches done, those of all ranks. */
@@ -152,7 +167,7 @@ export class Session implements Disposable {
 
   /** How steps were run; null where all run op by op. */
   get programs(): torch.ProgramCalls | null {
-    return this.#program?.calls ?? null
+    return this.#pass?.calls ?? null
   }
 
   /** The learning rate of the next batch; with several ranks of the last of theirs. */
@@ -162,9 +177,9 @@ export class Session implements Disposable {
 
   /**
    * Queues one batch, of as many as there are ranks: augmentation, loss, backward and, at the end of an
-   * accumulation, clipping, AdamW and the moving average. Returns at once; the promise tells what it came to.
+   * accumulation, clipping, AdamW and the moving average.
    */
-  advance(stop: StopReason | null = null): Promise<StepOutcome> {
+  advance(stop: StopReason | null = null): Advance {
     const { rank, size } = this.#peers
     const first = this.#loader.position
     this.#loader.skip(rank)
@@ -174,15 +189,26 @@ export class Session implements Disposable {
     if (window > 1 && this.#accumulated === 0) this.#mark = this.#here(first)
     const isUpdate = this.#accumulated + 1 >= window
     const random = this.#seed(this.#step + rank)
-    const input = torch.scope(() => this.#input(batch, random, window, isUpdate))
-    const outcome = this.#peers.isAlone
-      ? readOutcome(this.#program ? this.#program(input) : this.#run(input), stop)
-      : this.#runTogether(input, stop)
-    for (const tensor of tensorsOf(input)) tensor.dispose()
+    const place = { window, add: this.#accumulated > 0, isUpdate }
+    const input = torch.scope(() => this.#input(batch, random, place))
     if (isUpdate) this.#mark = null
     this.#accumulated = isUpdate ? 0 : this.#accumulated + 1
     this.#step += size
-    return outcome
+    const values = this.#queue(input, stop).finally(() => {
+      for (const tensor of tensorsOf(input)) tensor.dispose()
+    })
+    const outcome = values.then(({ values, exchanged }) =>
+      Promise.all([this.#readings.add(values), exchanged]).then(([outcome]) => outcome),
+    )
+    // Looked at later; a failure in between must not count as unhandled.
+    outcome.catch(() => undefined)
+    const settled = () => undefined
+    return { queued: values.then(settled, settled), outcome }
+  }
+
+  /** Has the outcomes of all batches read that are queued. */
+  flush(): void {
+    this.#readings.flush()
   }
 
   /** Seeds the noise and the dropout of a batch; returns what draws its augmentation. */
@@ -194,12 +220,15 @@ export class Session implements Disposable {
   }
 
   /** Pixels, and all that JavaScript draws or counts. */
-  #input(batch: Batch, random: Random, window: number, isUpdate: boolean): StepInput {
+  #input(
+    batch: Batch,
+    random: Random,
+    { window, add, isUpdate }: { window: number; add: boolean; isUpdate: boolean },
+  ): StepInput {
     const { data } = this.#config
     const device = this.#device
     const size = batch.ids.length
-    const shape = [size, 1, data.height, data.width]
-    const images = torch.tensor(batch.images, { shape, dtype: 'uint8', device })
+    const indices = torch.tensor(BigInt64Array.from(batch.indices, BigInt), { device })
     const drawn = this.#augmentation?.draw(batch.points, size, random) ?? null
     const scalar = (value: number, dtype: 'float32' | 'float64') =>
       torch.tensor(value, { dtype, device })
@@ -208,63 +237,94 @@ export class Session implements Disposable {
       share: this.ema && scalar(this.ema.advance(), 'float32'),
     })
     return {
-      images,
+      indices,
       augmentation: drawn && { padding: drawn.padding, tensors: drawn.tensors },
       ...targetTensors(drawn?.points ?? batch.points, size, data, device),
       window,
+      add,
       update: isUpdate ? update() : null,
     }
   }
 
-  /** One step: its losses [3]. Nothing but operations on tensors, so that it can be a program. */
-  #run(input: StepInput): Tensor {
-    return torch.scope(() => {
+  async #queue(input: StepInput, stop: StopReason | null): Promise<Queued> {
+    if (this.#peers.isAlone) {
+      const { losses } = this.#pass ? await this.#pass(input) : this.#runPass(input)
+      return { values: losses, exchanged: null }
+    }
+    return this.#pass
+      ? this.#queueBetweenPrograms(input, stop, this.#pass)
+      : this.#queueWithReducer(input, stop)
+  }
+
+  /** Figures and wishes, and gradients at the end of an accumulation, are exchanged after the pass. */
+  async #queueBetweenPrograms(
+    input: StepInput,
+    stop: StopReason | null,
+    pass: torch.Program<[StepInput], PassResult>,
+  ): Promise<Queued> {
+    const { losses, buckets } = await pass({ ...input, update: null })
+    // Where the pass failed, all of these carry its failure: nothing is exchanged.
+    const values = withVotes(losses, stop)
+    const exchange = [values, ...(input.update ? buckets : [])]
+    const ends = exchange.map((tensor) => this.#peers.average(tensor))
+    const exchanged: Promise<unknown>[] = ends.map((end) => end())
+    for (const tensor of [losses, ...buckets]) tensor.dispose()
+    if (input.update && this.#updating) exchanged.push(this.#updating(input.update))
+    return { values, exchanged: Promise.all(exchanged) }
+  }
+
+  /** The same op by op: gradients are exchanged during the backward pass. */
+  #queueWithReducer(input: StepInput, stop: StopReason | null): Queued {
+    let exchanged: Promise<unknown> | null = null
+    const values = torch.scope(() => {
       const losses = this.#losses(input)
-      const values = lossTensor(losses)
-      backward(losses.loss, input.window)
+      const values = withVotes(lossTensor(losses), stop)
+      const averaged = this.#peers.average(values)
+      if (input.update) this.#reducer?.prepare()
+      scaled(losses.loss, input.window).backward()
+      const ends = [input.update && this.#reducer?.finish(), averaged()]
+      exchanged = Promise.all(ends)
       if (input.update) this.#update(input.update)
       return values
     })
+    return { values, exchanged }
   }
 
-  /** The same among other ranks: figures and wishes are exchanged, and gradients during the backward pass. */
-  #runTogether(input: StepInput, stop: StopReason | null): Promise<StepOutcome> {
-    let outcome: Promise<StepOutcome> | undefined
-    torch.scope(() => {
-      const losses = this.#losses(input)
-      const values = torch.cat([lossTensor(losses), votes(stop).to(this.#device)])
-      const averaged = this.#peers.average(values)
-      if (input.update) this.#reducer?.prepare()
-      backward(losses.loss, input.window)
-      const exchanged = input.update ? this.#reducer?.finish() : undefined
-      averaged()
-      const read = values.data()
+  /** Nothing but operations on tensors, so that it can be a program. */
+  #runPass(input: StepInput): PassResult {
+    return torch.scope(() => {
+      const figures = this.#losses(input)
+      const losses = lossTensor(figures)
+      const loss = scaled(figures.loss, input.window)
+      if (this.#buckets) return { losses, buckets: this.#buckets.collect(loss, input) }
+      loss.backward()
       if (input.update) this.#update(input.update)
-      outcome = Promise.all([read, exchanged]).then(([n]) => outcomeOf(n as Float32Array))
+      return { losses, buckets: [] }
     })
-    return outcome as unknown as Promise<StepOutcome>
   }
 
-  #losses({ images, augmentation, target, mask }: StepInput): Record<keyof StepFigures, Tensor> {
+  #losses({ indices, augmentation, target, mask }: StepInput): Record<keyof StepFigures, Tensor> {
     const { data, train, diffusion } = this.#config
-    const raw = images.to('float32')
+    const raw = this.#images.batch(indices)
     const greys = augmentation
       ? (this.#augmentation as Augmentation).change(raw, augmentation)
       : raw
     const example = { image: imageToNetwork(greys, data.imageRange), target, mask }
-    const size = images.shape[0] as number
+    const size = indices.shape[0] as number
     const t = drawTimesteps(train.timestepSampling, size, diffusion.timesteps, this.#generator)
     return withPrecision(train.precision, this.#device, () =>
       this.#objective.loss(this.model, example, { ...t, generator: this.#generator }),
     )
   }
 
-  #update({ lr, share }: NonNullable<StepInput['update']>): void {
+  #update({ lr, share }: Update): null {
     const { clipNorm } = this.#config.train
+    this.#buckets?.give()
     if (clipNorm !== null) clipGradNorm_(this.model.parameters(), clipNorm)
     this.#optimizer.step({ lr })
     this.#optimizer.zeroGrad()
     if (share) this.ema?.update(share)
+    return null
   }
 
   /**
@@ -325,8 +385,11 @@ export class Session implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#program?.dispose()
+    this.#pass?.dispose()
+    this.#updating?.dispose()
     this.#reducer?.dispose()
+    this.#buckets?.[Symbol.dispose]()
+    this.#images[Symbol.dispose]()
     this.#augmentation?.[Symbol.dispose]()
     this.#objective.dispose()
     this.#generator.dispose()
@@ -336,87 +399,8 @@ export class Session implements Disposable {
   }
 }
 
-function tensorsOf(value: unknown): Tensor[] {
-  if (value instanceof torch.Tensor) return [value]
-  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(tensorsOf) : []
-}
-
-/** [3], without history. */
-function lossTensor({ loss, nll, mse }: Record<keyof StepFigures, Tensor>): Tensor {
-  return torch.stack([loss, nll, mse].map((scalar) => scalar.detach()))
-}
-
-function backward(loss: Tensor, window: number): void {
-  ;(window > 1 ? loss.div(window) : loss).backward()
-}
-
-/** [2]: a vote for each reason to stop. */
-function votes(stop: StopReason | null): Tensor {
-  return torch.tensor([Number(stop === 'aborted'), Number(stop === 'time')], { dtype: 'float32' })
-}
-
-async function readOutcome(
-  result: Tensor | Promise<Tensor>,
-  stop: StopReason | null,
-): Promise<StepOutcome> {
-  const losses = await result
-  const values = losses.data()
-  losses.dispose()
-  const [loss = 0, nll = 0, mse = 0] = (await values) as Float32Array
-  return { figures: { loss, nll, mse }, stop }
-}
-
-function outcomeOf([loss = 0, nll = 0, mse = 0, aborted = 0, time = 0]: Float32Array): StepOutcome {
-  const stop = aborted > 0 ? 'aborted' : time > 0 ? 'time' : null
-  return { figures: { loss, nll, mse }, stop }
-}
-
-/** points: [B * N * 2] in network pixels, NaN where missing -> target pixels int64 [B, N] and mask float [B, N]. */
-function targetTensors(
-  points: Float64Array,
-  batch: number,
-  { width, height, rounding }: Config['data'],
-  device: string,
-): { target: Tensor; mask: Tensor } {
-  const list = Array.from({ length: points.length / 2 }, (_, i): Point | null => {
-    const [x = Number.NaN, y = Number.NaN] = points.subarray(2 * i)
-    return Number.isNaN(x) || Number.isNaN(y) ? null : [x, y]
-  })
-  const { index } = encodeTargets(list, width, height, rounding)
-  const shape = [batch, list.length / batch]
-  return {
-    target: torch.tensor(
-      BigInt64Array.from(index, (pixel) => BigInt(Math.max(0, pixel))),
-      { shape, dtype: 'int64', device },
-    ),
-    mask: torch.tensor(
-      Float32Array.from(index, (pixel) => (pixel < 0 ? 0 : 1)),
-      { shape, device },
-    ),
-  }
-}
-
-/** t: int64 [batch] in {0, ..., timesteps - 1}; nothing for uniform ones, which the objective draws. */
-function drawTimesteps(
-  sampling: Config['train']['timestepSampling'],
-  batch: number,
-  timesteps: number,
-  generator: torch.Generator,
-): { t?: Tensor } {
-  const last = timesteps - 1
-  const spread = (uniform: Tensor) => uniform.mul(timesteps).floor().clamp(0, last)
-  const draw = () => torch.rand([batch], { generator, device: generator.device })
-  switch (sampling.kind) {
-    case 'uniform':
-      return {}
-    case 'high':
-      return { t: spread(draw().pow(1 / sampling.power)).to('int64') }
-    case 'last': {
-      const uniform = spread(draw())
-      const latest = uniform.mul(0).add(last)
-      return { t: torch.where(draw().lt(sampling.probability), latest, uniform).to('int64') }
-    }
-  }
+function scaled(loss: Tensor, window: number): Tensor {
+  return window > 1 ? loss.div(window) : loss
 }
 
 function withPrefix(prefix: string, dict: Record<string, Tensor>): Record<string, Tensor> {

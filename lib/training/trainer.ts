@@ -5,13 +5,14 @@ import type { ProgramCalls } from '../torch/index.js'
 import { explainLoss } from './bad-luck.js'
 import { type CheckpointMetadata, readCheckpoint, writeCheckpoint } from './checkpoint.js'
 import type { Config, ConfigSources } from './config.js'
+import { deviceOfRank, usableDevice } from './device.js'
 import { MetricsLog } from './metrics-log.js'
-import { usableDevice } from './parts.js'
 import { Peers } from './peers.js'
+import type { StepFigures, StepOutcome, StopReason } from './readings.js'
 import { openRun } from './resume.js'
 import { decodeSamples, listSamples } from './run-data.js'
 import { RunFolder } from './run-folder.js'
-import { Session, type StepFigures, type StepOutcome, type StopReason } from './session.js'
+import { Session } from './session.js'
 import { type ValidationFigures, Validator } from './validation.js'
 
 export interface TrainOptions extends ConfigSources {
@@ -23,10 +24,15 @@ export interface TrainOptions extends ConfigSources {
   resume?: boolean | undefined
   /** Shorthand for `train.seed`. */
   seed?: number | undefined
-  /** `cpu` (default), `cuda:0`, ... */
+  /**
+   * `cpu`, `cuda:0`, ...; `cuda` is `cuda:LOCAL_RANK`. Default: `cpu`; of several processes `cuda` where there are
+   * CUDA devices.
+   */
   device?: string | undefined
   /** Runs steps op by op instead of as recorded programs. Results are the same. */
   eager?: boolean | undefined
+  /** Steps whose losses are read together; their events come together too. Default: 1 on the CPU, 10 on a GPU. */
+  readEvery?: number | undefined
 }
 
 /** What happens in a run, in order. */
@@ -65,8 +71,9 @@ export type TrainEvent =
       programs: ProgramCalls | null
     }
 
-/** Batches that may be queued beyond the one whose loss has been read: JavaScript never waits for the last, and never runs far ahead. */
+/** Batches that may be queued beyond those whose losses have been read: JavaScript never waits for the last, and never runs far ahead. */
 const runAhead = 2
+const readEveryOnGpu = 10
 
 /**
  * Trains, and saves `config.yaml`, `environment.json`, `metrics.jsonl` and `checkpoints/` in `out`.
@@ -104,8 +111,13 @@ async function* trainTogether(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<TrainEvent, void, void> {
   const folder = new RunFolder(options.out)
-  const device = usableDevice(options.device)
+  const named = options.device !== undefined || peers.isAlone
+  const device = named ? usableDevice(options.device) : deviceOfRank()
   const { config, data, resume } = await peers.fromFirst(() => openRun(folder, options))
+  // Alike on all ranks, which stop after the same batch.
+  const readEvery = await peers.fromFirst(
+    () => options.readEvery ?? (device === 'cpu' ? 1 : readEveryOnGpu),
+  )
   const samples = await peers.fromFirst(() => listSamples(data, config))
   const { training, validation, fingerprint } = samples
   const checkpoint =
@@ -119,15 +131,14 @@ async function* trainTogether(
 
   if (peers.isFirst) await folder.create()
   const { width, height } = config.data
-  const images = yield* decodeSamples(
-    [...training, ...validation],
+  const { images, held } = yield* decodeSamples(
+    { training, validation },
     config.data,
     folder.cacheFile(`train-${width}x${height}`),
-    { peers, signal },
+    { peers, device, signal },
   )
   const { eager } = options
-  const pixels = images.section(0, training.length)
-  using session = new Session(config, pixels, training, { peers, device, eager })
+  using session = new Session(config, images, training, { peers, device, eager, readEvery })
   if (checkpoint) {
     session.load(checkpoint.tensors)
     for (const tensor of Object.values(checkpoint.tensors)) tensor.dispose()
@@ -151,11 +162,10 @@ async function* trainTogether(
     validationImages: validation.length,
     parameters: session.model.parameterCount(),
   }
-  const held = images.section(training.length, validation.length)
   const { model } = session
   using validator =
     validation.length > 0 ? new Validator(model, config, held, validation, { eager }) : null
-  const run = new Run({ config, folder, session, validator, log, fingerprint, peers })
+  const run = new Run({ config, folder, session, readEvery, validator, log, fingerprint, peers })
   yield* run.events(resumed, signal)
 }
 
@@ -163,6 +173,7 @@ interface RunParts {
   config: Config
   folder: RunFolder
   session: Session
+  readEvery: number
   validator: Validator | null
   /** Of the first rank. */
   log: MetricsLog | null
@@ -252,16 +263,17 @@ class Run {
 
   /** Queues one batch, and reports the one `runAhead` before it. */
   async *#enqueue(wish: StopReason | null): AsyncGenerator<TrainEvent, void, void> {
-    const { session } = this.#parts
+    const { session, readEvery } = this.#parts
     const { epoch, lr } = session
-    const outcome = session.advance(wish)
-    // Read later; a failure in between must not count as unhandled.
-    outcome.catch(() => undefined)
+    const { queued, outcome } = session.advance(wish)
     this.#queue.push({ step: session.step, epoch, lr, outcome })
-    if (this.#queue.length > runAhead) yield await this.#report(this.#queue.shift() as Queued)
+    await queued
+    if (this.#queue.length >= runAhead + readEvery)
+      yield await this.#report(this.#queue.shift() as Queued)
   }
 
   async *#drain(): AsyncGenerator<TrainEvent, void, void> {
+    this.#parts.session.flush()
     for (let next = this.#queue.shift(); next; next = this.#queue.shift()) {
       yield await this.#report(next)
     }

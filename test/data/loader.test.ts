@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-import { ImageCache } from '#lib/data/cache.js'
 import type { Sample } from '#lib/data/isbi2015.js'
 import { Loader } from '#lib/data/loader.js'
 
@@ -12,19 +11,14 @@ const samples: Sample[] = Array.from({ length: 7 }, (_, i) => ({
   pixelSize: null,
   points: [[i, 2 * i], null],
 }))
-const cache = new ImageCache(
-  Uint8Array.from({ length: 7 * 20 }, (_, i) => Math.floor(i / 20)),
-  canvas,
-)
-const loader = (options = {}) => new Loader(cache, samples, { batchSize: 3, seed: 1, ...options })
+const loader = (options = {}) => new Loader(canvas, samples, { batchSize: 3, seed: 1, ...options })
 
-test('a batch holds the images and points of its ids, in network pixels', () => {
-  const { images, points, ids, indices } = loader().next()
+test('a batch holds the places and points of its ids, in network pixels', () => {
+  const { points, ids, indices } = loader().next()
   expect(ids).toHaveLength(3)
   ids.forEach((id, b) => {
     const i = Number(id)
     expect(indices[b]).toBe(i)
-    expect([...images.subarray(b * 20, (b + 1) * 20)]).toEqual(Array(20).fill(i))
     // Half the size, pixel centres: (x + 0.5) / 2 - 0.5.
     expect(points[b * 4]).toBeCloseTo(i / 2 - 0.25)
     expect(points[b * 4 + 1]).toBeCloseTo(i - 0.25)
@@ -77,7 +71,7 @@ test('without shuffling the order is that of the samples', () => {
 })
 
 test('an empty data set is refused', () => {
-  expect(
-    () => new Loader(new ImageCache(new Uint8Array(0), canvas), [], { batchSize: 1, seed: 0 }),
-  ).toThrow(expect.objectContaining({ code: 'ERR_DATA' }))
+  expect(() => new Loader(canvas, [], { batchSize: 1, seed: 0 })).toThrow(
+    expect.objectContaining({ code: 'ERR_DATA' }),
+  )
 })

@@ -4,7 +4,7 @@ import { LandmarkDiffusionError } from '#lib/errors.js'
 import * as torch from '#lib/torch/index.js'
 import { adviceOutOfMemory, readOutOfMemory } from '#lib/torch/out-of-memory.js'
 import { explainLoss } from '#lib/training/bad-luck.js'
-import { usableDevice } from '#lib/training/parts.js'
+import { deviceOfRank, usableDevice } from '#lib/training/device.js'
 
 const cudaMessage =
   'CUDA out of memory. Tried to allocate 20.00 GiB. GPU 1 has a total capacity of 79.11 GiB of which 10.50 GiB is free. ' +
@@ -86,6 +86,32 @@ describe('a device', () => {
       expect(error).toBeInstanceOf(LandmarkDiffusionError)
       expect(error?.code).toBe('ERR_DEVICE')
       expect(error?.message).toContain(reason as string)
+    }
+  })
+
+  test('is one each for the ranks of a machine, and the CPU where there is none', () => {
+    const { LOCAL_RANK } = process.env
+    const four = { count: 4, problem: null }
+    try {
+      for (const [rank, wanted] of [
+        [undefined, 'cuda:0'],
+        ['0', 'cuda:0'],
+        ['3', 'cuda:3'],
+      ] as const) {
+        if (rank === undefined) delete process.env.LOCAL_RANK
+        else process.env.LOCAL_RANK = rank
+        expect([deviceOfRank(four), usableDevice('cuda', four)]).toEqual([wanted, wanted])
+        expect(usableDevice('cuda:2', four)).toBe('cuda:2')
+        expect(deviceOfRank({ count: 0, problem: 'no driver' })).toBe('cpu')
+        expect(usableDevice('cpu', four)).toBe('cpu')
+      }
+      process.env.LOCAL_RANK = '4'
+      expect(() => deviceOfRank(four)).toThrow(/there are 4 CUDA devices.*at most 4 processes/)
+      process.env.LOCAL_RANK = '0; rm'
+      expect(() => deviceOfRank(four)).toThrow(/is no device/)
+    } finally {
+      if (LOCAL_RANK === undefined) delete process.env.LOCAL_RANK
+      else process.env.LOCAL_RANK = LOCAL_RANK
     }
   })
 

@@ -113,6 +113,24 @@ describe('two processes', () => {
     for (const [i, { mre }] of alone.entries()) expect(shared[i].mre).toBeCloseTo(mre, 3)
   })
 
+  test('whose steps are programs give the bits of those that run op by op', async () => {
+    const set = ['train.steps=24', 'train.validation.images=0', 'train.accumulate={0: 1, 1: 2}']
+    const words = ['--preset', 'tiny', '--data', data, '--processes', '2', '--json']
+    for (const setting of set) words.push('--set', setting)
+    const run = async (...more: string[]) => {
+      const out = temporaryFolder()
+      const { status, stdout } = await start([...words, '--out', out, ...more]).ended
+      expect(status).toBe(0)
+      const { bytes } = await checkpointContent(last(out))
+      return { bytes, programs: JSON.parse(stdout).programs }
+    }
+    const recorded = await run()
+    const eager = await run('--eager')
+    expect(recorded.programs.replayed).toBeGreaterThan(3)
+    expect(eager.programs).toBeNull()
+    expect(recorded.bytes).toEqual(eager.bytes)
+  })
+
   test('stop and save once on ctrl-C, and go on to the same bits', async () => {
     const [whole, parts] = [temporaryFolder(), temporaryFolder()]
     const words = ['--preset', 'tiny', '--data', data, '--processes', '2']

@@ -1,4 +1,5 @@
-/** Training as recorded programs against training op by op. */
+/** Training as recorded programs against training op by op, and losses read together against one by one. */
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as torch from 'landmark-diffusion/torch'
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -49,4 +50,30 @@ describe('a training step as a program', () => {
     }
     expect(await content(recorded)).toEqual(await content(eager))
   })
+})
+
+test('losses that are read four at a time are those that are read at each step, and so are the logged means', async () => {
+  const set = ['train.steps=11', 'train.logEvery=3', 'train.checkpointEvery=5']
+  const options = { preset: 'tiny', data, set: [...set, 'train.validation.images=0'] }
+  const [each, together] = [temporaryFolder(), temporaryFolder()]
+  const wanted = await runToEnd({ ...options, out: each })
+  const events = await runToEnd({ ...options, out: together, readEvery: 4 })
+  const steps = (all: Parameters<typeof eventsOf>[0]) =>
+    eventsOf(all, 'step').map(({ imagesPerSecond: _, ...rest }) => rest)
+  expect(steps(events)).toEqual(steps(wanted))
+  expect(steps(events)).toHaveLength(11)
+  // Everything before a checkpoint has been looked at.
+  const before = (at: number) =>
+    events.slice(
+      0,
+      events.findIndex((event) => event.type === 'checkpoint' && event.step === at),
+    )
+  expect(steps(before(5))).toHaveLength(5)
+  const lines = (out: string) =>
+    readFileSync(join(out, 'metrics.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+      .map(({ step, loss, nll, mse, lr }) => ({ step, loss, nll, mse, lr }))
+  expect(lines(together)).toEqual(lines(each))
 })
