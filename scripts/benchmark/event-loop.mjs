@@ -7,27 +7,24 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { synthesize, train } from 'landmark-diffusion'
 import * as torch from 'landmark-diffusion/torch'
-import { printTable, refuseBusyMachine, writeJson } from './measure.js'
+import { positiveInteger } from '#lib/cli/command.js'
+import { printTable, readOptions, refuseBusyMachine, writeJson } from './measure.js'
 
-const { values } = parseArgs({
-  options: {
-    json: { type: 'string' },
-    force: { type: 'boolean' },
-    preset: { type: 'string', default: 'small' },
-    steps: { type: 'string', default: '150' },
-    warmup: { type: 'string', default: '20' },
-    /** Niceness of the executor, several with commas between. */
-    nice: { type: 'string', default: '10,0' },
-    /** Milliseconds of other JavaScript work in every ten, likewise. */
-    work: { type: 'string', default: '0,3' },
-    /** Op by op, instead of steps as recorded programs. */
-    eager: { type: 'boolean', default: false },
-    /** The data set, for the processes that measure. */
-    data: { type: 'string' },
-  },
+const values = await readOptions({
+  name: 'event-loop',
+  summary: 'how long the event loop is held up while a preset trains',
+  examples: ['', '--preset small --steps 300 --nice 10 --work 0,3'],
+  options: [
+    ['--preset <name>', 'what trains', 'small'],
+    ['--steps <n>', 'in all', positiveInteger, 150],
+    ['--warmup <n>', 'the first of them, measured apart', positiveInteger, 20],
+    ['--nice <list>', 'niceness of the executor, several with commas between', '10,0'],
+    ['--work <list>', 'milliseconds of other JavaScript work in every ten, likewise', '0,3'],
+    ['--eager', 'op by op, instead of steps as recorded programs'],
+    ['--data <folder>', 'measure in this process, with this data set; else in one for each case'],
+  ],
 })
 
 await (values.data === undefined ? compare() : measure(values.data))
@@ -49,7 +46,7 @@ async function compare() {
         process.execPath,
         [
           fileURLToPath(import.meta.url),
-          ...options.flatMap(([name, value]) => [`--${name}`, value]),
+          ...options.flatMap(([name, value]) => [`--${name}`, String(value)]),
           ...(values.eager ? ['--eager'] : []),
         ],
         { stdio: 'inherit', env: { ...process.env, LANDMARK_DIFFUSION_NICE: nice } },
@@ -67,14 +64,13 @@ async function compare() {
     `Event-loop delay in milliseconds after ${values.warmup} steps of ${values.preset}`,
     summary,
   )
-  const { preset, eager } = values
+  const { preset, eager = false } = values
   writeJson(values.json, { benchmark: 'event-loop', preset, eager, runs })
 }
 
 /** One combination, in this process. */
 async function measure(data) {
-  const steps = Number(values.steps)
-  const warmup = Number(values.warmup)
+  const { steps, warmup } = values
   const work = Number(values.work)
   const out = mkdtempSync(join(tmpdir(), 'event-loop-run-'))
   process.on('exit', () => rmSync(out, { recursive: true, force: true }))
@@ -104,7 +100,7 @@ async function measure(data) {
   const memory = []
   const run = train(
     { preset: values.preset, data, out, set: [`train.steps=${steps}`] },
-    { eager: values.eager },
+    { eager: values.eager ?? false },
   )
   for await (const event of run) {
     if (event.type !== 'step') continue

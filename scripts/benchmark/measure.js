@@ -1,8 +1,37 @@
-// What the benchmarks share: quantiles, a table, the machine, and the refusal to measure beside other work.
-import { mkdirSync, writeFileSync } from 'node:fs'
+// What the benchmarks share: their options, quantiles, a table, the machine, and the refusal to measure beside other work.
+import { accessSync, constants, mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, totalmem } from 'node:os'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { versions } from 'landmark-diffusion/torch'
+import { defineCommand, runCommand } from '#lib/cli/command.js'
+
+/**
+ * The options of a benchmark by their names; ends the process for --help and for wrong usage.
+ * options: [flags, description, reader or default, default], as commander's `option` takes them.
+ */
+export async function readOptions({ name, summary, examples, options = [] }) {
+  const command = defineCommand({
+    name: `landmark-diffusion benchmark ${name}`,
+    summary,
+    examples: examples.map((words) => `landmark-diffusion benchmark ${name} ${words}`.trim()),
+  })
+  for (const option of options) command.option(...option)
+  command.option('--json <file>', 'write the figures to this file')
+  command.option('--force', 'measure on a busy machine too')
+  let values
+  command.action((given) => {
+    values = given
+  })
+  const status = await runCommand(command, process.argv.slice(2))
+  if (values === undefined) process.exit(status)
+  return values
+}
+
+/** One clear sentence, and the end. */
+export function fail(message) {
+  console.error(message)
+  process.exit(1)
+}
 
 export function quantile(values, q) {
   const sorted = [...values].sort((a, b) => a - b)
@@ -15,10 +44,9 @@ export const median = (values) => quantile(values, 0.5)
 export function refuseBusyMachine(force) {
   const [load] = loadavg()
   if (load > 0.5 && !force) {
-    console.error(
+    fail(
       `The machine is busy (load ${load.toFixed(2)}): figures would be wrong. Wait, or measure all the same with --force.`,
     )
-    process.exit(1)
   }
 }
 
@@ -46,8 +74,19 @@ export function printTable(title, rows) {
   for (const row of rows) console.log(line(names.map((name) => text(row[name]))))
 }
 
+/** Makes a folder that results will be written to: better now than after minutes of measuring. */
+export function prepareFolder(folder) {
+  if (folder === undefined) return
+  try {
+    mkdirSync(folder, { recursive: true })
+    accessSync(folder, constants.W_OK)
+  } catch (error) {
+    fail(`Nothing can be written to '${folder}' (${error.message}); give another folder.`)
+  }
+}
+
 export function writeJson(file, result) {
   if (file === undefined) return
-  mkdirSync(dirname(file), { recursive: true })
+  mkdirSync(dirname(resolve(file)), { recursive: true })
   writeFileSync(file, `${JSON.stringify({ machine: machine(), ...result }, null, 2)}\n`)
 }

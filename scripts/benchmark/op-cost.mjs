@@ -4,18 +4,17 @@
 // that an op leaves on the heap, without collections in between, and those beyond the tensors that it returns. An
 // object has 24 bytes at least. Literals that the caller writes in the call are the caller's: each is there twice,
 // with the literal made once.
-import { parseArgs } from 'node:util'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import * as torch from 'landmark-diffusion/torch'
-import { printTable, quantile, refuseBusyMachine, writeJson } from './measure.js'
+import { positiveInteger } from '#lib/cli/command.js'
+import { printTable, quantile, readOptions, refuseBusyMachine, writeJson } from './measure.js'
 
-const { values } = parseArgs({
-  options: {
-    json: { type: 'string' },
-    batches: { type: 'string', default: '400' },
-    force: { type: 'boolean' },
-  },
+const values = await readOptions({
+  name: 'op-cost',
+  summary: 'what an operator costs the JavaScript thread, in time and in bytes',
+  examples: ['', '--json docs/benchmarks/op-cost.json'],
+  options: [['--batches <n>', 'of 500 calls of each operator', positiveInteger, 400]],
 })
 refuseBusyMachine(values.force)
 setFlagsFromString('--expose-gc')
@@ -49,7 +48,7 @@ const ops = {
 
 const calls = 500
 const times = Object.fromEntries(Object.keys(ops).map((op) => [op, []]))
-for (let batch = 0; batch < Number(values.batches); batch++) {
+for (let batch = 0; batch < values.batches; batch++) {
   for (const [op, run] of Object.entries(ops)) {
     torch.scope(() => {
       const start = process.hrtime.bigint()

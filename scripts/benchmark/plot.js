@@ -1,29 +1,117 @@
-// Plots of benchmark results as SVG, without a library: bars of medians with the quartiles as whiskers.
+// Plots of benchmark results as SVG files, by Observable Plot.
+import { writeFileSync } from 'node:fs'
+import * as Plot from '@observablehq/plot'
+import { parseHTML } from 'linkedom'
+
+const { document } = parseHTML('<!doctype html><html><body></body></html>')
+const top = 56
 
 const inXml = (text) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;')
 
-/** rows: { variant, median, 'quartile 1', 'quartile 3' } -> an SVG document. */
-export function rangesSvg(title, subtitle, rows) {
-  const [left, width, height, top] = [230, 900, 26, 60]
-  const largest = Math.max(...rows.map((row) => row['quartile 3']))
-  const x = (value) => left + (value / largest) * (width - left - 90)
-  const bars = rows.map((row, i) => {
-    const y = top + i * height
-    const middle = y + height / 2 - 2
-    const own = !/^(eager|compile)-(nchw|nhwc)/.test(row.variant)
-    return [
-      `<text x="${left - 8}" y="${middle + 4}" text-anchor="end">${inXml(row.variant)}</text>`,
-      `<rect x="${left}" y="${y + 3}" width="${(x(row.median) - left).toFixed(1)}" height="${height - 10}" fill="${own ? '#1f77b4' : '#b8b8b8'}"/>`,
-      `<path d="M${x(row['quartile 1']).toFixed(1)} ${middle}H${x(row['quartile 3']).toFixed(1)}" stroke="#222" stroke-width="2"/>`,
-      `<text x="${(x(row['quartile 3']) + 6).toFixed(1)}" y="${middle + 4}">${row.median.toFixed(1)}</text>`,
-    ].join('\n')
-  })
-  const bottom = top + rows.length * height + 12
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${bottom}" font-family="sans-serif" font-size="13">
+/** Writes what Plot makes of `options`, under a title; readable on white and on dark pages. */
+export function writePlot(file, options, { title, subtitle }) {
+  const svg = Plot.plot({ document, width: 860, style: { fontSize: '12px' }, ...options })
+  const [width, height] = ['width', 'height'].map((name) => Number(svg.getAttribute(name)))
+  svg.setAttribute('y', String(top))
+  // Plot computes coordinates in full precision; a hundredth of a pixel is enough.
+  const inner = svg.outerHTML.replace(/(\d\.\d{2})\d+/g, '$1')
+  writeFileSync(
+    file,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height + top}" width="${width}" height="${height + top}" font-family="sans-serif">
 <rect width="100%" height="100%" fill="white"/>
-<text x="16" y="24" font-size="16">${inXml(title)}</text>
-<text x="16" y="44" fill="#555">${inXml(subtitle)}; bars are medians, lines the quartiles</text>
-${bars.join('\n')}
+<text x="16" y="22" font-size="15">${inXml(title)}</text>
+<text x="16" y="42" font-size="12" fill="#555">${inXml(subtitle)}</text>
+${inner}
 </svg>
-`
+`,
+  )
+}
+
+/** rows: { variant, median, 'quartile 1', 'quartile 3' } -> bars of medians with lines between the quartiles. */
+export function ranges(rows) {
+  const isOurs = ({ variant }) => variant.startsWith('ours')
+  return {
+    height: 40 + 24 * rows.length,
+    marginLeft: 190,
+    marginRight: 60,
+    x: { label: 'milliseconds', grid: true, zero: true },
+    y: { label: null, domain: rows.map(({ variant }) => variant) },
+    marks: [
+      Plot.barX(rows, {
+        x: 'median',
+        y: 'variant',
+        fill: (row) => (isOurs(row) ? '#1f77b4' : '#bbb'),
+        insetTop: 2,
+        insetBottom: 2,
+      }),
+      Plot.ruleY(rows, { x1: 'quartile 1', x2: 'quartile 3', y: 'variant', strokeWidth: 2 }),
+      Plot.text(rows, {
+        x: 'quartile 3',
+        y: 'variant',
+        text: (row) => row.median.toPrecision(3),
+        textAnchor: 'start',
+        dx: 6,
+      }),
+      Plot.ruleX([0]),
+    ],
+  }
+}
+
+/**
+ * measured: { axis, what, x, median, 'quartile 1', 'quartile 3' }, fits: { against, 'cost of', exponent } -> cost over
+ * size, both logarithmic, a panel an axis; sizes as multiples of the smallest, so that the panels share a scale.
+ */
+export function growth(measured, fits) {
+  const smallest = new Map()
+  for (const { axis, x } of measured) smallest.set(axis, Math.min(x, smallest.get(axis) ?? x))
+  const points = measured.map((point) => ({ ...point, times: point.x / smallest.get(point.axis) }))
+  const ends = fits.map(({ against, 'cost of': what, exponent }) => {
+    const own = points.filter((point) => point.axis === against && point.what === what)
+    return { ...own.at(-1), label: exponent.toFixed(2) }
+  })
+  const place = { x: 'times', fx: 'axis', stroke: 'what' }
+  return {
+    width: 1060,
+    height: 380,
+    marginLeft: 50,
+    marginRight: 34,
+    fx: { label: null, domain: [...smallest.keys()] },
+    x: { type: 'log', base: 2, label: 'times the smallest size', tickFormat: 'd', grid: true },
+    y: { type: 'log', nice: true, label: 'milliseconds', grid: true, tickFormat: '~g' },
+    color: { legend: false, domain: Object.keys(colours), range: Object.values(colours) },
+    marks: [
+      Plot.frame({ stroke: '#ccc' }),
+      Plot.ruleX(points, { ...place, y1: 'quartile 1', y2: 'quartile 3' }),
+      Plot.lineY(points, { ...place, y: 'median', marker: 'circle' }),
+      Plot.text(ends, {
+        ...place,
+        y: 'median',
+        text: 'label',
+        stroke: 'white',
+        fill: 'what',
+        dy: -11,
+      }),
+      Plot.text(names(points), {
+        fx: 'axis',
+        y: 'median',
+        x: 'times',
+        fill: 'what',
+        text: 'what',
+        textAnchor: 'start',
+        dx: 6,
+        dy: 12,
+      }),
+    ],
+  }
+}
+
+const colours = {
+  'forward pass': '#1f77b4',
+  'training step': '#d62728',
+  'reverse chain': '#2ca02c',
+}
+
+/** Where a line's name stands: once each, at the start of the first panel that has it. */
+function names(points) {
+  return Object.keys(colours).flatMap((name) => points.find(({ what }) => what === name) ?? [])
 }

@@ -1,228 +1,185 @@
-// The U-Net beside PyTorch on this machine: forward pass, training step, or a chain of forward passes, against eager and
-// compiled PyTorch in both memory formats, with its own allocator and with one that gives nothing back. Same libtorch
-// version, same weights and inputs; outputs are compared before anything is timed; then all take turns in rounds.
-//   landmark-diffusion benchmark pytorch --workload step --python path/to/python --rounds 10 --out docs/benchmarks
-import { spawn } from 'node:child_process'
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
-import * as torch from 'landmark-diffusion/torch'
-import { machine, median, printTable, quantile, refuseBusyMachine, writeJson } from './measure.js'
-import { rangesSvg } from './plot.js'
-import { relativeDistance, workloads } from './workloads.js'
+// The network beside PyTorch on this machine: the workloads of workloads.js against eager and compiled PyTorch in both
+// memory formats, with its own allocator and with one that gives nothing back. Same libtorch, same weights and inputs;
+// results are compared before anything is timed; then all processes take turns in rounds.
+import { closest } from 'fastest-levenshtein'
+import { commaList, positiveInteger, usageError } from '#lib/cli/command.js'
+import { distances, openRing, ourVariants, pytorchVariants, torchOfPython } from './contestants.js'
+import {
+  fail,
+  machine,
+  median,
+  prepareFolder,
+  printTable,
+  quantile,
+  readOptions,
+  refuseBusyMachine,
+  writeJson,
+} from './measure.js'
+import { ranges, writePlot } from './plot.js'
+import { makeWorkload, workloadNames } from './workloads.js'
 
-const { values } = parseArgs({
-  options: {
-    json: { type: 'string' },
-    /** Folder for the JSON file and the plot, both named after the workload. */
-    out: { type: 'string' },
-    force: { type: 'boolean' },
-    python: { type: 'string', default: process.env.LANDMARK_DIFFUSION_PYTHON ?? 'python3' },
-    workload: { type: 'string', default: 'step' },
-    /** Names, separated by commas; all of the table below by default. */
-    variants: { type: 'string' },
-    rounds: { type: 'string', default: '10' },
-    /** Repetitions in a row, within a round. */
-    block: { type: 'string', default: '3' },
-    threads: { type: 'string', default: '2' },
-    /** Compiles what is to be compiled, into the cache that TORCHINDUCTOR_CACHE_DIR names, and measures nothing. */
-    warm: { type: 'boolean' },
-  },
+function workloadName(text) {
+  if (workloadNames.includes(text)) return text
+  throw usageError(
+    `There is no workload '${text}'. Did you mean '${closest(text, workloadNames)}'? There are: ${workloadNames.join(', ')}.`,
+  )
+}
+const everyName = [
+  ...new Set(['step', 'chain'].flatMap((kind) => pytorchVariants(kind).map(({ name }) => name))),
+]
+const ownNames = ['ours-eager', 'ours-program', 'ours-program-of-chain']
+
+const values = await readOptions({
+  name: 'pytorch',
+  summary:
+    'the network beside PyTorch, eager and compiled: time, memory, first calls, the event loop',
+  examples: [
+    '--python path/to/python --out docs/benchmarks',
+    '--workload forward --variants ours-program,eager-nhwc-retaining --rounds 20',
+    '--workload step --warm   # only compiles, into the cache of TORCHINDUCTOR_CACHE_DIR',
+  ],
+  options: [
+    ['--workload <name>', `one of ${workloadNames.join(', ')}`, workloadName, 'step'],
+    [
+      '--python <file>',
+      'a Python with torch of the same release, and safetensors',
+      process.env.LANDMARK_DIFFUSION_PYTHON ?? 'python3',
+    ],
+    [
+      '--variants <names>',
+      `some of ${[...ownNames, ...everyName].join(', ')}; default: all that apply`,
+      commaList([...ownNames, ...everyName]),
+    ],
+    ['--rounds <n>', 'turns of each variant', positiveInteger, 10],
+    ['--block <n>', 'repetitions in a row that count, within a turn', positiveInteger, 3],
+    ['--threads <n>', 'of every process', positiveInteger, 2],
+    ['--warm', 'only fill the cache of compiled code, and measure nothing'],
+    ['--out <folder>', 'write pytorch-WORKLOAD.json and .svg there'],
+  ],
 })
+const { workload: name, rounds, block, threads, python } = values
 if (!values.warm) refuseBusyMachine(values.force)
+prepareFolder(values.out)
+const version = torchOfPython(python)
 
-// What performance-minded users of PyTorch set: memory that was freed stays with the process.
-const retaining = {
-  GLIBC_TUNABLES:
-    'glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184:glibc.malloc.top_pad=67108864',
+const workload = makeWorkload(name)
+const chosen = ({ name }) => values.variants?.includes(name) ?? true
+const own = ourVariants(workload.ours).filter(chosen)
+const others = pytorchVariants(workload.kind).filter(chosen)
+if (own.length + others.length === 0) {
+  fail(`None of these variants applies to the workload '${name}'; leave --variants out for all.`)
 }
-const layouts = ['contiguous', 'channels_last']
-const compiled = {
-  default: {},
-  'max-autotune': {},
-  'no-reindexing': { TORCHINDUCTOR_LOOP_REINDEXING_AFTER_FUSION: '0' },
-}
-const all = layouts.flatMap((layout) => {
-  const name = layout === 'contiguous' ? 'nchw' : 'nhwc'
-  const eager = { layout, compile: null }
-  return [
-    { name: `eager-${name}`, ...eager, env: {} },
-    { name: `eager-${name}-retaining`, ...eager, env: retaining },
-    ...Object.entries(compiled).map(([mode, env]) => ({
-      name: `compile-${name}-${mode}`,
-      layout,
-      compile: mode === 'max-autotune' ? mode : 'default',
-      env: { ...retaining, ...env },
-    })),
-  ]
-})
-const chosen = values.variants?.split(',') ?? all.map(({ name }) => name)
-const unknown = chosen.filter((name) => !all.some((variant) => variant.name === name))
-const makeWorkload = workloads[values.workload]
-if (unknown.length > 0 || makeWorkload === undefined) {
-  console.error(
-    `--variants takes ${all.map(({ name }) => name).join(', ')}; --workload takes ${Object.keys(workloads).join(', ')}.`,
-  )
-  process.exit(2)
-}
-
-const threads = Number(values.threads)
-torch.setNumThreads(threads)
-const workload = await makeWorkload()
-const root = mkdtempSync(join(tmpdir(), 'beside-pytorch-'))
-process.on('exit', () => rmSync(root, { recursive: true, force: true }))
-await torch.save(join(root, 'case.safetensors'), workload.tensors)
-
-const script = fileURLToPath(new URL('./pytorch_variant.py', import.meta.url))
-
-/** A PyTorch process, asked by one JSON line at a time. */
-function start({ name, env, ...variant }) {
-  const folder = mkdtempSync(join(root, `${name}-`))
-  copyFileSync(join(root, 'case.safetensors'), join(folder, 'case.safetensors'))
-  writeFileSync(
-    join(folder, 'case.json'),
-    JSON.stringify({ ...workload.description, variant, threads }),
-  )
-  const child = spawn(values.python, [script, folder], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-    env: { ...process.env, OMP_NUM_THREADS: String(threads), ...env },
-  })
-  child.on('error', (error) => {
-    console.error(
-      `pytorch needs a Python with torch and safetensors: ${values.python}: ${error.message}`,
-    )
-    process.exit(1)
-  })
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-  const ask = async (command) => {
-    child.stdin.write(`${JSON.stringify(command)}\n`)
-    const { value, done } = await lines.next()
-    if (done) throw new Error(`the PyTorch process ${name} ended early`)
-    return JSON.parse(value)
+const { start } = await openRing(workload, { threads, python })
+const contestants = []
+let reference = null
+for (const variant of values.warm ? others.filter(({ compile }) => compile) : [...own, ...others]) {
+  const contestant = start(variant)
+  const { result, first, import: imported } = await contestant.check()
+  reference ??= result
+  const distance = distances(result, reference)
+  const largest = Math.max(...Object.values(distance))
+  const text = Object.entries(distance).map(([part, value]) => `${part} ${value.toExponential(1)}`)
+  console.log(`${variant.name}: differs by ${text.join(', ')}; first call ${first.toFixed(2)} s`)
+  if (!(largest < workload.tolerance)) {
+    fail(`${variant.name} computes something else: there is nothing to compare.`)
   }
-  return { name, folder, ask, end: () => child.stdin.end() }
-}
-
-const usage = () => {
-  const { maxRSS, minorPageFault, userCPUTime, systemCPUTime } = process.resourceUsage()
-  return {
-    peakMiB: maxRSS / 1024,
-    faults: minorPageFault,
-    cpu: (userCPUTime + systemCPUTime) / 1e6,
-  }
-}
-
-/** Our variants answer the same questions. */
-function ours(name, run) {
-  return {
-    name,
-    end() {},
-    async ask(command) {
-      if (command.usage) return usage()
-      const times = []
-      const before = usage()
-      for (let i = 0; i < command.run; i++) {
-        const begin = performance.now()
-        await run()
-        times.push(performance.now() - begin)
-      }
-      const after = usage()
-      return { times, cpu: after.cpu - before.cpu, faults: after.faults - before.faults }
-    },
-  }
-}
-
-const own = []
-for (const [name, run] of Object.entries(workload.runs)) {
-  const begin = performance.now()
-  await run()
-  own.push({ ...ours(name, run), first: (performance.now() - begin) / 1000 })
-}
-const reference = await workload.result()
-
-const others = []
-let version = ''
-for (const variant of all.filter(({ name }) => chosen.includes(name))) {
-  const process = start(variant)
-  const { torch: theirVersion, first, import: imported } = await process.ask({ check: true })
-  version = theirVersion
-  const { result } = await torch.load(join(process.folder, 'theirs.safetensors'))
-  const distance = await relativeDistance(reference, result)
-  console.log(
-    `${variant.name}: relative difference ${distance.toExponential(1)}, first call ${first.toFixed(2)} s`,
-  )
-  if (!(distance < 1e-4))
-    throw new Error(`${variant.name} computes something else: nothing to compare`)
-  if (values.warm) process.end()
-  else others.push({ ...process, first, imported, distance })
+  if (values.warm) await contestant.end()
+  else contestants.push({ ...contestant, imported, first, largest, times: [], cpu: 0, faults: 0 })
 }
 if (values.warm) process.exit(0)
 
-const contestants = [...own, ...others]
-const block = Number(values.block)
-for (const contestant of contestants) await contestant.ask({ run: block })
-const times = Object.fromEntries(contestants.map(({ name }) => [name, []]))
-const spent = Object.fromEntries(contestants.map(({ name }) => [name, { cpu: 0, faults: 0 }]))
-for (let round = 0; round < Number(values.rounds); round++) {
-  for (const { name, ask } of contestants) {
-    const { times: taken, cpu, faults } = await ask({ run: block })
-    times[name].push(...taken)
-    spent[name].cpu += cpu
-    spent[name].faults += faults
+for (let round = 0; round < rounds; round++) {
+  for (const contestant of contestants) {
+    const { times, cpu, faults } = await contestant.ask({ run: block })
+    contestant.times.push(...times)
+    contestant.cpu += cpu
+    contestant.faults += faults
   }
 }
 
 const rows = []
-for (const { name, ask, first, distance = 0 } of contestants) {
+for (const { name, ask, times, cpu, faults, imported, first, largest } of contestants) {
   const { peakMiB } = await ask({ usage: true })
-  const list = times[name]
   rows.push({
     variant: name,
-    median: median(list),
-    'quartile 1': quantile(list, 0.25),
-    'quartile 3': quantile(list, 0.75),
-    'CPU s': spent[name].cpu / list.length,
-    faults: Math.round(spent[name].faults / list.length),
+    median: median(times),
+    'quartile 1': quantile(times, 0.25),
+    'quartile 3': quantile(times, 0.75),
+    'CPU s': cpu / times.length,
+    faults: Math.round(faults / times.length),
     'peak MiB': Math.round(peakMiB),
+    'import s': imported,
     'first s': first,
-    difference: distance,
+    difference: largest.toExponential(1),
   })
 }
-for (const { end } of others) end()
+
+// The delay is sampled once a millisecond, so that some seconds give thousands.
+const loops = []
+for (const { name, isOurs, ask, times } of contestants) {
+  if (!isOurs) continue
+  const { delayMs, activeMs, mainThreadMs } = await ask({
+    loop: Math.max(2, Math.ceil(8000 / median(times))),
+  })
+  const recordings = await ask({ record: 5 })
+  loops.push({
+    variant: name,
+    'delay p50': delayMs.p50,
+    'delay p99': delayMs.p99,
+    'delay max': delayMs.max,
+    'active ms': activeMs,
+    'CPU ms': mainThreadMs,
+    'record ms': recordings.times.length > 0 ? median(recordings.times) : '-',
+  })
+}
+for (const { end } of contestants) await end()
 
 const title = `${workload.title}, fp32, batch 1, ${threads} threads: milliseconds`
 printTable(title, rows)
-const bestOf = (list) => list.reduce((a, b) => (b.median < a.median ? b : a))
-const isOurs = ({ variant }) => own.some(({ name }) => name === variant)
-const theirs = rows.filter((row) => !isOurs(row))
-const ratios = {}
-if (theirs.length > 0) {
-  const [best, mine] = [bestOf(theirs), bestOf(rows.filter(isOurs))]
-  ratios[`best PyTorch (${best.variant}) / ours (${mine.variant})`] = best.median / mine.median
-  const plain = theirs.find(({ variant }) => variant === 'eager-nchw')
-  if (plain)
-    ratios[`eager PyTorch as written / ours (${mine.variant})`] = plain.median / mine.median
-  for (const [text, ratio] of Object.entries(ratios)) console.log(`${text}: ${ratio.toFixed(2)}`)
+if (loops.length > 0) {
+  printTable(
+    'JavaScript: delay of the event loop, what a repetition takes of its thread, and recording; ms',
+    loops,
+  )
 }
+const fastest = (list) => list.reduce((a, b) => (b.median < a.median ? b : a))
+const isOurs = ({ variant }) => ownNames.includes(variant)
+const [mine, theirs] = [rows.filter(isOurs), rows.filter((row) => !isOurs(row))]
+const ratios = {}
+if (theirs.length > 0 && mine.length > 0) {
+  const [best, us] = [fastest(theirs), fastest(mine)]
+  ratios[`best PyTorch (${best.variant}) / ours (${us.variant})`] = best.median / us.median
+  const plain = theirs.find(({ variant }) => variant === 'eager-nchw')
+  if (plain) ratios[`eager PyTorch as written / ours (${us.variant})`] = plain.median / us.median
+  const least = Math.min(...theirs.map((row) => row['peak MiB']))
+  ratios[`least memory of PyTorch / ours (${us.variant})`] = least / us['peak MiB']
+}
+const eager = rows.find(({ variant }) => variant === 'ours-eager')
+const recording = loops.find(({ variant }) => variant === 'ours-program')?.['record ms']
+if (eager && Number.isFinite(recording)) ratios['recording / ours-eager'] = recording / eager.median
+for (const [text, ratio] of Object.entries(ratios)) console.log(`${text}: ${ratio.toFixed(2)}`)
+
 const result = {
   benchmark: 'pytorch',
-  workload: values.workload,
+  workload: name,
   title,
+  precision: 'float32',
   torch: version,
-  rounds: Number(values.rounds),
+  rounds,
   block,
   threads,
   rows,
+  eventLoop: loops,
   ratios,
-  times,
+  times: Object.fromEntries(contestants.map(({ name, times }) => [name, times])),
 }
 writeJson(values.json, result)
 if (values.out) {
-  const file = join(values.out, `pytorch-${values.workload}`)
+  const file = `${values.out}/pytorch-${name}`
   writeJson(`${file}.json`, result)
-  writeFileSync(`${file}.svg`, rangesSvg(title, `${machine().cpu}, torch ${version}`, rows))
+  writePlot(`${file}.svg`, ranges(rows), {
+    title,
+    subtitle: `${machine().cpu}, torch ${version}; bars are medians, lines the quartiles`,
+  })
 }
 process.exit(0)

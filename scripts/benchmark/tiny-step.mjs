@@ -8,20 +8,38 @@ import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import * as torch from 'landmark-diffusion/torch'
-import { median, printTable, quantile, refuseBusyMachine, writeJson } from './measure.js'
+import { positiveInteger } from '#lib/cli/command.js'
+import { torchOfPython } from './contestants.js'
+import {
+  median,
+  printTable,
+  quantile,
+  readOptions,
+  refuseBusyMachine,
+  writeJson,
+} from './measure.js'
 
-const { values } = parseArgs({
-  options: {
-    json: { type: 'string' },
-    force: { type: 'boolean' },
-    python: { type: 'string', default: process.env.LANDMARK_DIFFUSION_PYTHON ?? 'python3' },
-    rounds: { type: 'string', default: '15' },
-  },
+const values = await readOptions({
+  name: 'tiny-step',
+  summary:
+    'a training step of a tiny network, where all is overhead: replayed, op by op, in PyTorch',
+  examples: [
+    '--python path/to/python',
+    '--python path/to/python --json docs/benchmarks/tiny-step.json',
+  ],
+  options: [
+    [
+      '--python <file>',
+      'a Python with torch of the same release',
+      process.env.LANDMARK_DIFFUSION_PYTHON ?? 'python3',
+    ],
+    ['--rounds <n>', 'turns of each', positiveInteger, 15],
+  ],
 })
 refuseBusyMachine(values.force)
-const rounds = Number(values.rounds)
+torchOfPython(values.python)
+const { rounds } = values
 const stepsPerBlock = 400
 
 torch.setNumThreads(1)
@@ -80,10 +98,6 @@ const script = fileURLToPath(new URL('./tiny_step.py', import.meta.url))
 const python = spawn(values.python, [script, file], {
   stdio: ['pipe', 'pipe', 'inherit'],
   env: { ...process.env, OMP_NUM_THREADS: '1' },
-})
-python.on('error', ({ message }) => {
-  console.error(`tiny-step needs a Python with torch: ${values.python}: ${message}`)
-  process.exit(1)
 })
 const lines = createInterface({ input: python.stdout })[Symbol.asyncIterator]()
 async function theirs(steps) {

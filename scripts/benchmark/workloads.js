@@ -1,143 +1,131 @@
-// What is timed beside PyTorch: each workload gives its tensors (weights and inputs), a description of them for the other
-// side, and ways to run it on ours.
-import { NoiseSchedule, UNet, X0Objective } from 'landmark-diffusion'
+// What is timed beside PyTorch: each workload is a configuration, and the weights and inputs that both sides are given.
+import { loadConfig, UNet } from 'landmark-diffusion'
 import * as torch from 'landmark-diffusion/torch'
 
 const landmarks = 19
+const epochImages = 8
 
-/** A network whose layers that start at zero are filled too: zeros would hide differences. */
-function network(options) {
+const paper = ({ width, height, attention }) => ({
+  width,
+  height,
+  set: [`model.attention=${JSON.stringify(attention)}`],
+})
+const low = paper({ width: 160, height: 192, attention: [8, 16] })
+const tiny = {
+  width: 16,
+  height: 16,
+  set: [
+    'model.encoderChannels=[4, 8]',
+    'model.decoderChannels=[8, 4]',
+    'model.attention=[]',
+    'model.resBlocks=1',
+    'model.groups=2',
+  ],
+}
+
+/** kind: what is repeated; see `ours.js` and `pytorch_variant.py`, which agree on these names. */
+const kinds = {
+  forward: {
+    ours: ['ours-eager', 'ours-program'],
+    inputs: ({ width, height, batch }) => ({
+      x: torch.randn([batch, landmarks + 1, height, width]),
+      t: torch.randint(0, 200, [batch]),
+    }),
+  },
+  chain: {
+    // Evaluation by evaluation, as `predict` does, and the whole chain as one program.
+    ours: ['ours-eager', 'ours-program', 'ours-program-of-chain'],
+    inputs: ({ width, height, batch, evaluations }) => ({
+      image: randomImages(batch, width, height),
+      noise: torch.randn([evaluations, batch, landmarks, height, width]),
+    }),
+  },
+  step: {
+    ours: ['ours-eager', 'ours-program'],
+    inputs: ({ width, height, batch }) => ({
+      image: randomImages(batch, width, height),
+      target: torch.randint(0, width * height, [batch, landmarks]),
+      mask: torch.ones([batch, landmarks]),
+      t: torch.randint(0, 200, [batch]),
+      noise: torch.randn([batch, landmarks, height, width]),
+    }),
+  },
+  epoch: {
+    ours: ['ours-eager', 'ours-program'],
+    // Each side draws its own order, augmentation, t and noise, so that losses are alike and not equal.
+    tolerance: 0.05,
+    inputs: ({ width, height }) => ({
+      images: torch.randint(0, 256, [epochImages, height, width], { dtype: 'uint8' }),
+      points: torch.rand([epochImages, landmarks, 2]).mul(torch.tensor([width - 1, height - 1])),
+    }),
+  },
+}
+
+function randomImages(batch, width, height) {
+  return torch.rand([batch, 1, height, width]).mul(2).sub(1)
+}
+
+const descriptions = {
+  step: { kind: 'step', ...low, title: 'Training step, 192x160, attention at 8 and 16' },
+  epoch: {
+    kind: 'epoch',
+    ...low,
+    title: `An epoch of ${epochImages} images with loader, augmentation and average, 192x160, attention at 8 and 16`,
+  },
+  forward: { kind: 'forward', ...low, title: 'Forward pass, 192x160, attention at 8 and 16' },
+  'forward-large': {
+    kind: 'forward',
+    ...paper({ width: 800, height: 640, attention: [] }),
+    title: 'Forward pass, 640x800, attention in the middle only',
+  },
+  chain: { kind: 'chain', ...low, title: 'Reverse chain of 10, 192x160, attention at 8 and 16' },
+  'tiny-step': { kind: 'step', ...tiny, title: 'Training step of a tiny network, 16x16' },
+  'tiny-forward': { kind: 'forward', ...tiny, title: 'Forward pass of a tiny network, 16x16' },
+  'tiny-chain': { kind: 'chain', ...tiny, title: 'Reverse chain of 10, a tiny network, 16x16' },
+}
+
+export const workloadNames = Object.keys(descriptions)
+
+/** What both sides need: `description` goes to them as JSON, `tensors` as safetensors. */
+export function makeWorkload(name) {
+  const { title, ...options } = descriptions[name]
+  const { ours, tolerance = 1e-4 } = kinds[options.kind]
+  return { title, kind: options.kind, ours, tolerance, ...makeCase(options) }
+}
+
+/** The same of any size. set: of the configuration; evaluations: of a chain. */
+export function makeCase({ kind, width, height, set, batch = 1, evaluations = 10 }) {
+  const config = loadConfig({
+    preset: 'paper',
+    set: [
+      ...set,
+      `data.width=${width}`,
+      `data.height=${height}`,
+      'model.dropout=0',
+      'diffusion.channelDropout=0',
+      `sampling.steps=${evaluations}`,
+    ],
+  })
   torch.manualSeed(0)
-  const model = new UNet({ landmarks, dropout: 0, ...options })
+  const inputs = kinds[kind].inputs({ width, height, batch, evaluations })
+  return {
+    tensors: { ...weightsOf(config), ...inputs },
+    description: { kind, config, landmarks },
+  }
+}
+
+/** Of a network whose layers that start at zero are filled too: zeros would hide differences. */
+function weightsOf({ model }) {
+  const network = new UNet({ landmarks, ...model })
   torch.noGrad(() => {
-    for (const [name, parameter] of model.namedParameters()) {
+    for (const [name, parameter] of network.namedParameters()) {
       if (/(out_layers\.3|proj_out|^out\.2)\.weight$/.test(name)) parameter.normal_(0, 0.02)
     }
   })
-  const weights = Object.fromEntries(
-    [...model.namedParameters()].map(([name, parameter]) => [`weights.${name}`, parameter]),
-  )
-  const snake = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
-  const described = Object.fromEntries(
-    Object.entries({ landmarks, dropout: 0, ...options }).map(([name, value]) => [
-      snake(name),
-      value,
+  return Object.fromEntries(
+    [...network.namedParameters()].map(([name, parameter]) => [
+      `weights.${name}`,
+      parameter.detach(),
     ]),
   )
-  return { model, weights, network: described }
-}
-
-function forwards({ height, width, steps = 1, attention, title }) {
-  const { model, weights, network: described } = network({ attention })
-  model.eval()
-  const x = torch.randn([1, landmarks + 1, height, width])
-  const t = torch.randint(0, 200, [1])
-  const once = () => torch.noGrad(() => model.forward(x, t))
-  const program = torch.program((x, t) => torch.noGrad(() => model.forward(x, t)))
-  const repeat = async (forward) => {
-    for (let i = 0; i < steps; i++) (await forward()).dispose()
-    await torch.synchronize()
-  }
-  return {
-    title,
-    tensors: { ...weights, x, t },
-    description: { kind: 'forward', network: described, steps },
-    runs: { eager: () => repeat(once), program: () => repeat(() => program(x, t)) },
-    result: async () => once(),
-  }
-}
-
-function step({ height, width, options, title }) {
-  const { model, weights, network: described } = network(options)
-  const lr = 1e-4
-  const objective = new X0Objective(
-    new NoiseSchedule({ timesteps: 200, betaStart: 1e-4, betaEnd: 0.02 }),
-  )
-  const optimizer = new torch.optim.AdamW(model.parameters(), { lr, weightDecay: 1e-4 })
-  const image = torch.rand([1, 1, height, width]).mul(2).sub(1)
-  const target = torch.randint(0, width * height, [1, landmarks])
-  const mask = torch.ones([1, landmarks])
-  const t = torch.randint(0, 200, [1])
-  const noise = torch.randn([1, landmarks, height, width])
-  const copies = Object.fromEntries(
-    Object.entries(weights).map(([name, tensor]) => [name, tensor.detach().clone()]),
-  )
-  let first
-  const eager = async () => {
-    const loss = await torch.scopeAsync(async () => {
-      const result = objective.loss(model, { image, target, mask }, { t, noise })
-      optimizer.zeroGrad()
-      result.loss.backward()
-      optimizer.step()
-      const value = await result.loss.item()
-      await torch.synchronize()
-      return value
-    })
-    first ??= loss
-  }
-  return {
-    title,
-    tensors: { ...copies, image, target, mask, t, noise },
-    description: { kind: 'step', network: described, lr },
-    runs: { eager },
-    result: async () => torch.tensor(Float32Array.of(first)),
-  }
-}
-
-export const workloads = {
-  forward: () =>
-    forwards({
-      height: 192,
-      width: 160,
-      attention: [8, 16],
-      title: 'Forward pass, 192x160, attention at 8 and 16',
-    }),
-  'forward-large': () =>
-    forwards({
-      height: 640,
-      width: 800,
-      attention: [],
-      title: 'Forward pass, 640x800, attention in the middle only',
-    }),
-  chain: () =>
-    forwards({
-      height: 192,
-      width: 160,
-      attention: [8, 16],
-      steps: 10,
-      title: 'Ten forward passes in a row, 192x160, attention at 8 and 16',
-    }),
-  step: () =>
-    step({
-      height: 192,
-      width: 160,
-      options: { attention: [8, 16] },
-      title: 'Training step, 192x160, attention at 8 and 16, paper widths',
-    }),
-  'tiny-step': () =>
-    step({
-      height: 16,
-      width: 16,
-      options: {
-        encoderChannels: [4, 8],
-        decoderChannels: [8, 4],
-        attention: [],
-        resBlocks: 1,
-        groups: 2,
-      },
-      title: 'Training step of a tiny network (4, 8 channels), 16x16',
-    }),
-}
-
-/** |a - b| / |b|, flat. */
-export async function relativeDistance(a, b) {
-  return torch.scopeAsync(async () => {
-    const wide = b.reshape([-1]).to('float64')
-    const difference = a.detach().contiguous().reshape([-1]).to('float64').sub(wide)
-    const [d, n] = [
-      await difference.square().sum().sqrt().item(),
-      await wide.square().sum().sqrt().item(),
-    ]
-    return d / n
-  })
 }

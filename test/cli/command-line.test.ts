@@ -1,7 +1,7 @@
 /** The program as a user starts it: its exit statuses, its sentences, its help, and what it must not load. */
 
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -55,6 +55,12 @@ describe('wrong usage has status 2 and one sentence', () => {
     'a number that is none': [['synthesize', 'x', '--count', 'many'], /--count[\s\S]*whole number/],
     'a size that is none': [['synthesize', 'x', '--size', '12'], /WIDTHxHEIGHT/],
     'an unknown benchmark': [['benchmark', 'none'], /no benchmark 'none'/],
+    'an unknown option of a benchmark': [['benchmark', 'op-cost', '--batch', '3'], /--batches/],
+    'an unknown workload suggests the nearest': [
+      ['benchmark', 'pytorch', '--workload', 'stepp'],
+      /no workload 'stepp'[\s\S]*'step'/,
+    ],
+    'an unknown variant': [['benchmark', 'pytorch', '--variants', 'best'], /eager-nchw/],
     'too many arguments': [['info', 'extra'], /Too many arguments/],
   }
   for (const [what, [words, message]] of Object.entries(wrong))
@@ -86,6 +92,46 @@ describe('failures have status 1 and one sentence', () => {
   test('with --debug there is one', () => {
     const { status, stderr } = run([...words, '--debug'])
     expect(stderr).toMatch(/^\s+at /m)
+    expect(status).toBe(1)
+  })
+})
+
+describe('a benchmark', () => {
+  const names = run(['benchmark']).stdout.trim().split('\n')
+
+  for (const name of names)
+    test(`${name} --help lists its own options, with an example, on a machine without libtorch`, () => {
+      const { status, stdout } = run(['benchmark', name, '--help'], bare)
+      expect(status).toBe(0)
+      expect(stdout).toMatch(new RegExp(`^Usage: landmark-diffusion benchmark ${name} `))
+      expect(stdout).toContain(`$ landmark-diffusion benchmark ${name}`)
+    })
+
+  const pytorch = (...words: string[]) => run(['benchmark', 'pytorch', '--force', ...words])
+
+  test('with a Python that is not there says so, with the remedy', () => {
+    const { status, stderr } = pytorch('--python', join(empty, 'python'))
+    expect(stderr).toMatch(/cannot be started.*--python\.$/m)
+    expect(stderr.trim().split('\n')).toHaveLength(1)
+    expect(status).toBe(1)
+  })
+
+  const hasPython = spawnSync('python3', ['--version']).status === 0
+  test.skipIf(!hasPython)('with a Python without torch says so, with the remedy', () => {
+    // Without its site packages a Python has no torch.
+    const python = join(empty, 'bare-python')
+    writeFileSync(python, '#!/bin/sh\nexec python3 -I -S "$@"\n', { mode: 0o755 })
+    const { status, stderr } = pytorch('--python', python)
+    expect(stderr).toMatch(/No module named.*--python\.$/m)
+    expect(stderr.trim().split('\n')).toHaveLength(1)
+    expect(status).toBe(1)
+  })
+
+  test('refuses a folder that cannot be written to before it measures', () => {
+    const file = join(empty, 'file')
+    writeFileSync(file, '')
+    const { status, stderr } = pytorch('--out', join(file, 'results'))
+    expect(stderr).toMatch(/Nothing can be written to/)
     expect(status).toBe(1)
   })
 })
