@@ -115,7 +115,9 @@ async function runPrediction(inputs: string[], options: Options): Promise<void> 
   }
   describeScales(images)
   const { Detector } = await import('../inference/detector.js')
+  const { tuneDevice } = await import('../training/device.js')
   await using detector = await Detector.load(options.run, options)
+  tuneDevice(options.device ?? 'cpu')
   const entries: PredictedImage[] = []
   const failures: string[] = []
   using progress = new Progress('predicting', { total: images.length })

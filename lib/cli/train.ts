@@ -177,12 +177,12 @@ class TrainingReport {
 }
 
 function describeStart(event: Extract<TrainEvent, { type: 'start' }>): string {
-  const { config, images, validationImages, parameters, step, total } = event
+  const { config, images, validationImages, parameters, step, total, device, precision } = event
   const { width, height } = config.data
   const held = validationImages > 0 ? ` (${validationImages} more held out for validation)` : ''
   const from = step > 0 ? `, going on at step ${step}` : ''
   return (
     `${images} images of ${width}x${height}${held}, ${(parameters / 1e6).toFixed(2)} M parameters, ` +
-    `objective ${config.diffusion.objective}, ${total} steps of ${config.train.batchSize}${from}`
+    `objective ${config.diffusion.objective}, ${precision} on ${device}, ${total} steps of ${config.train.batchSize}${from}`
   )
 }

@@ -159,7 +159,12 @@ export class Upsample extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return torch.scope(() => convolve(this.conv, functional.upsampleNearest(x)))
+    // Repetition is exact; CUDA's autocast would make float32 of bfloat16 for it.
+    const type = x.device.startsWith('cuda') ? 'cuda' : 'cpu'
+    return torch.scope(() => {
+      const wide = torch.autocast(type, { enabled: false }, () => functional.upsampleNearest(x))
+      return convolve(this.conv, wide)
+    })
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 
+const precisions = ['auto', 'float32', 'bfloat16'] as const
 const positive = z.number().positive()
 const count = z.int().positive()
 const fraction = z.number().min(0).max(1)
@@ -106,9 +107,9 @@ const samplingSchema = z.strictObject({
     .prefault({})
     .describe('Blur of the predicted heatmaps during the reverse process.'),
   precision: z
-    .enum(['float32', 'bfloat16'])
+    .enum(precisions)
     .default('float32')
-    .describe('Arithmetic of the network in predictions.'),
+    .describe('Arithmetic of the network in predictions; auto as in train.precision.'),
   decode: z
     .strictObject({
       method: z
@@ -206,9 +207,11 @@ const trainSchema = z.strictObject({
     .prefault({})
     .describe('How the timestep of a training image is drawn.'),
   precision: z
-    .enum(['float32', 'bfloat16'])
+    .enum(precisions)
     .default('float32')
-    .describe('Arithmetic of the network in training; bfloat16 by autocast, weights stay float32.'),
+    .describe(
+      'Arithmetic of the network in training. With bfloat16 weights, statistics of norms and loss stay float32; auto is bfloat16 on a GPU and float32 on the CPU.',
+    ),
   validation: z
     .strictObject({
       images: z.int().min(0).default(0).describe('Training images held out; 0: no validation.'),

@@ -14,6 +14,11 @@ function cudaDevices(): CudaDevices {
   return { count: torch.cuda.deviceCount(), problem: torch.cuda.whyUnavailable() }
 }
 
+/** Lets cuDNN try its algorithms at the first call of each shape, in the whole process: here shapes stay what they are. */
+export function tuneDevice(device: string): void {
+  if (device !== 'cpu') torch.cuda.setOptions({ cudnnBenchmark: true })
+}
+
 /** Where one of several processes computes that is not told: on a GPU of its own where there are some. */
 export function deviceOfRank(devices: CudaDevices = cudaDevices()): string {
   return devices.count > 0 ? usableDevice('cuda', devices) : 'cpu'

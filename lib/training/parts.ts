@@ -60,14 +60,27 @@ export function createSampler(
   })
 }
 
-/** Runs `fn` with the network's arithmetic. */
+/** What `auto` stands for on this device. */
+export function precisionOn(
+  device: string,
+  precision: Config['train']['precision'],
+): 'float32' | 'bfloat16' {
+  if (precision !== 'auto') return precision
+  return device.startsWith('cuda') ? 'bfloat16' : 'float32'
+}
+
+/**
+ * Runs `fn` with the network's arithmetic. bfloat16 is autocast: products and the activations between them are
+ * bfloat16, weights, the statistics of norms and the loss float32.
+ */
 export function withPrecision<T>(
-  precision: 'float32' | 'bfloat16',
+  precision: Config['train']['precision'],
   device: string,
   fn: () => T,
 ): T {
   const type = device.startsWith('cuda') ? 'cuda' : 'cpu'
-  return precision === 'float32' ? fn() : torch.autocast(type, precision, fn)
+  const found = precisionOn(device, precision)
+  return found === 'float32' ? fn() : torch.autocast(type, found, fn)
 }
 
 /** Greys 0 ... 255 to the network's range. */

@@ -66,6 +66,12 @@ interface Queued {
   exchanged: Promise<unknown> | null
 }
 
+/** How steps were run. */
+export interface StepPrograms extends torch.ProgramCalls {
+  /** Whether the last recording is a graph of the device, and if not why; null before there is one. */
+  graph: string | null
+}
+
 /** A batch that is on its way. */
 export interface Advance {
   /** Resolves when all of it is queued; no other may be begun before. */
@@ -166,8 +172,10 @@ export class Session implements Disposable {
   }
 
   /** How steps were run; null where all run op by op. */
-  get programs(): torch.ProgramCalls | null {
-    return this.#pass?.calls ?? null
+  get programs(): StepPrograms | null {
+    if (!this.#pass) return null
+    const { calls } = this.#pass
+    return { ...calls, graph: calls.recorded > 0 ? this.#pass.stats().graph : null }
   }
 
   /** The learning rate of the next batch; with several ranks of the last of theirs. */

@@ -1,18 +1,18 @@
 /** `train`: a run from its configuration to its checkpoints, as an async iterator of what happens. It goes on only while its events are taken. */
 
 import { LandmarkDiffusionError } from '../errors.js'
-import type { ProgramCalls } from '../torch/index.js'
 import { explainLoss } from './bad-luck.js'
 import { type CheckpointMetadata, readCheckpoint, writeCheckpoint } from './checkpoint.js'
 import type { Config, ConfigSources } from './config.js'
-import { deviceOfRank, usableDevice } from './device.js'
+import { deviceOfRank, tuneDevice, usableDevice } from './device.js'
 import { MetricsLog } from './metrics-log.js'
+import { precisionOn } from './parts.js'
 import { Peers } from './peers.js'
 import type { StepFigures, StepOutcome, StopReason } from './readings.js'
 import { openRun } from './resume.js'
 import { decodeSamples, listSamples } from './run-data.js'
 import { RunFolder } from './run-folder.js'
-import { Session } from './session.js'
+import { Session, type StepPrograms } from './session.js'
 import { type ValidationFigures, Validator } from './validation.js'
 
 export interface TrainOptions extends ConfigSources {
@@ -50,6 +50,9 @@ export type TrainEvent =
       images: number
       validationImages: number
       parameters: number
+      device: string
+      /** Of the network's arithmetic: what `auto` came to. */
+      precision: 'float32' | 'bfloat16'
     }
   | ({
       type: 'step'
@@ -68,7 +71,7 @@ export type TrainEvent =
       seconds: number
       reason: 'done' | StopReason
       /** How the steps of this session were run; null with `eager`. */
-      programs: ProgramCalls | null
+      programs: StepPrograms | null
     }
 
 /** Batches that may be queued beyond those whose losses have been read: JavaScript never waits for the last, and never runs far ahead. */
@@ -113,6 +116,7 @@ async function* trainTogether(
   const folder = new RunFolder(options.out)
   const named = options.device !== undefined || peers.isAlone
   const device = named ? usableDevice(options.device) : deviceOfRank()
+  tuneDevice(device)
   const { config, data, resume } = await peers.fromFirst(() => openRun(folder, options))
   // Alike on all ranks, which stop after the same batch.
   const readEvery = await peers.fromFirst(
@@ -161,6 +165,8 @@ async function* trainTogether(
     images: training.length,
     validationImages: validation.length,
     parameters: session.model.parameterCount(),
+    device,
+    precision: precisionOn(device, config.train.precision),
   }
   const { model } = session
   using validator =

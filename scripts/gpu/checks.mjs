@@ -2,7 +2,10 @@
 // but Node (scripts/gpu-check). Each takes the device's name and throws where the statement is false. They run on the
 // CPU too, as their own test.
 import assert from 'node:assert/strict'
-import { UNet } from 'landmark-diffusion'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { NoiseSchedule, synthesize, train, UNet, X0Objective } from 'landmark-diffusion'
 import * as torch from 'landmark-diffusion/torch'
 
 const isCuda = (device) => device.startsWith('cuda')
@@ -115,6 +118,46 @@ export const checks = [
         await near(tensor, wanted[i], 2e-4, i === 0 ? 'output' : `gradient ${i}`)
       model.dispose()
       torch.cuda.setOptions({ tf32Convolutions: true })
+    },
+  },
+  {
+    name: 'in bfloat16 all activations are bfloat16, and weights, their gradients, statistics and loss float32',
+    async run(device) {
+      const model = smallNetwork({ dropout: 0.1 }).to(device)
+      const objective = new X0Objective(new NoiseSchedule({ timesteps: 200 }), { device })
+      const image = torch.rand([2, 1, 32, 24], { device })
+      const target = torch.randint(0, 32 * 24, [2, 3], { dtype: 'int64', device })
+      const mask = torch.ones([2, 3], { device })
+      const type = isCuda(device) ? 'cuda' : 'cpu'
+      const step = torch.program(() => {
+        const { loss } = torch.autocast(type, 'bfloat16', () =>
+          objective.loss(model, { image, target, mask }),
+        )
+        const gradients = torch.grad([loss], [...model.parameters()])
+        return { loss: loss.detach(), gradients }
+      })
+      const { loss, gradients } = await step()
+      assert.ok(Number.isFinite(await loss.item()))
+      assert.equal(loss.dtype, 'float32')
+      for (const gradient of gradients) assert.equal(gradient.dtype, 'float32')
+      const lines = step.toString().split('\n')
+      // What is between the layers: [2, channels, H, W], of at least the 32 channels that the narrowest has.
+      const wide = lines.filter((line) =>
+        /^%\d+: float32\[2, (3[2-9]|[4-9]\d|\d{3}), \d+, \d+\]/.test(line),
+      )
+      assert.deepEqual(wide, [])
+      const norms = lines.filter((line) => /landmark_diffusion::group_norm(_silu)?\(/.test(line))
+      assert.ok(norms.length > 5)
+      for (const line of norms)
+        assert.match(
+          line,
+          /^%\d+: bfloat16\[[^\]]*\], %\d+: float32\[2, 32\], %\d+: float32\[2, 32\] =/,
+        )
+      const losses = lines.filter((line) => line.includes('aten::_log_softmax'))
+      assert.ok(losses.length > 1)
+      for (const line of losses) assert.match(line, /^%\d+: float32/)
+      step.dispose()
+      model.dispose()
     },
   },
   {
@@ -278,6 +321,38 @@ export const checks = [
       }
       assert.deepEqual(outputs[1], outputs[0])
       assert.notDeepEqual(outputs[0][6], outputs[0][7])
+    },
+  },
+  {
+    name: 'training runs, goes on from its checkpoint, and its steps are graphs',
+    async run(device) {
+      const folder = mkdtempSync(join(tmpdir(), 'gpu-train-'))
+      try {
+        const data = join(folder, 'data')
+        await synthesize(data, { count: 8, size: { width: 121, height: 150 }, seed: 3 })
+        const lastOf = async (name, set, more = {}) => {
+          let end
+          let steps = 0
+          const settings = ['train.precision=auto', 'train.validation.images=0', ...set]
+          const options = { preset: 'tiny', data, out: join(folder, name), device, set: settings }
+          for await (const event of train({ ...options, ...more })) {
+            if (event.type === 'step') steps++
+            if (event.type === 'step') assert.ok(Number.isFinite(event.loss))
+            if (event.type === 'end') end = event
+          }
+          return { ...end, steps }
+        }
+        const first = await lastOf('augmented', ['train.steps=12'])
+        assert.equal(first.steps, 12)
+        const second = await lastOf('augmented', ['train.steps=15'], { resume: true })
+        assert.equal(second.steps, 3)
+        // Always the same recording, so that there are calls enough.
+        const { programs } = await lastOf('plain', ['train.steps=12', 'augmentation=null'])
+        assert.ok(programs.replayed > 5)
+        if (isCuda(device)) assert.equal(programs.graph, 'captured')
+      } finally {
+        rmSync(folder, { recursive: true, force: true })
+      }
     },
   },
   {

@@ -2,14 +2,23 @@
 // Each figure is a line of JSON, written as soon as it is known. Times are medians over rounds of calls between two
 // waits for the device; where there are two sides, their rounds alternate.
 import { spawn } from 'node:child_process'
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { NoiseSchedule, Sampler, UNet, X0Objective } from 'landmark-diffusion'
+import { NoiseSchedule, UNet, X0Objective } from 'landmark-diffusion'
 import * as torch from 'landmark-diffusion/torch'
+import { Predictor } from '../../dist/inference/predictor.js'
+import { loadConfig } from '../../dist/training/config.js'
 import { checks } from './checks.mjs'
 
 const { values, positionals } = parseArgs({
@@ -222,10 +231,50 @@ function example() {
 const autocast = (on, fn) =>
   on ? torch.autocast(device.startsWith('cuda') ? 'cuda' : 'cpu', 'bfloat16', fn) : fn()
 
+/** Pairs of medians, the ratio of which is taken round by round. */
+function ratio(ours, theirs) {
+  return quantile(
+    theirs.map((time, i) => time / ours[i]),
+    0.5,
+  )
+}
+
+/** What was measured here before, when a stage that ran out of time is done again. */
+function isKnown(wanted) {
+  if (!values.figures || !existsSync(values.figures)) return false
+  const lines = readFileSync(values.figures, 'utf8').trim().split('\n').filter(Boolean)
+  return lines
+    .map((line) => JSON.parse(line))
+    .some((found) => Object.entries({ ...wanted, device, tiny }).every(([k, v]) => found[k] === v))
+}
+
+/** Our own forward pass and training step, as programs, on one model; `half` in bfloat16 by autocast. */
+function ownSides({ model, image, target, mask, t, noise }, half) {
+  const objective = new X0Objective(new NoiseSchedule({ timesteps: 200 }), { device })
+  const optimizer = new torch.optim.AdamW(model.parameters(), { lr: 1e-4, weightDecay: 1e-4 })
+  const work = {
+    step: () => {
+      const { loss } = autocast(half, () =>
+        objective.loss(model, { image, target, mask }, { t, noise }),
+      )
+      loss.backward()
+      optimizer.step()
+      optimizer.zeroGrad()
+      return loss.detach()
+    },
+    forward: () => torch.noGrad(() => autocast(half, () => model.denoise(noise, image, t))),
+  }
+  const programs = { step: torch.program(work.step), forward: torch.program(work.forward) }
+  return { work, programs }
+}
+
+const disposing = (program) => async () => (await program()).dispose()
+
 /** Forward passes and training steps beside PyTorch's own, which runs in a process of its own on the same device. */
-async function step() {
+async function besidePyTorch(modes) {
   torch.cuda.setOptions({ cudnnBenchmark: true, tf32Convolutions: true, tf32Matmul: true })
-  const { model, image, target, mask, t, noise } = example()
+  const given = example()
+  const { model, image, target, mask, t, noise } = given
   const folder = mkdtempSync(join(tmpdir(), 'gpu-step-'))
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
   const weights = Object.fromEntries(
@@ -233,22 +282,11 @@ async function step() {
   )
   await torch.save(join(folder, 'step.safetensors'), { ...weights, image, target, mask, t, noise })
   writeFileSync(join(folder, 'step.json'), JSON.stringify({ ...network, device, lr: 1e-4 }))
-  const objective = new X0Objective(new NoiseSchedule({ timesteps: 200 }), {})
-  const optimizer = new torch.optim.AdamW(model.parameters(), { lr: 1e-4, weightDecay: 1e-4 })
-  const train = (half) => {
-    const { loss } = autocast(half, () =>
-      objective.loss(model, { image, target, mask }, { t, noise }),
-    )
-    optimizer.zeroGrad()
-    loss.backward()
-    optimizer.step()
-    optimizer.zeroGrad()
-    return loss.detach()
-  }
-  const first = await torch.scopeAsync(async () =>
-    autocast(false, () => objective.loss(model, { image, target, mask }, { t, noise }).loss.item()),
-  )
   const python = startPython(folder)
+  const objective = new X0Objective(new NoiseSchedule({ timesteps: 200 }), { device })
+  const first = await torch.scopeAsync(async () =>
+    objective.loss(model, { image, target, mask }, { t, noise }).loss.item(),
+  )
   const hello = await python.ask({ loss: true })
   if (hello) {
     figure('first loss', { ours: first, pytorch: hello.loss, torch: hello.torch })
@@ -256,50 +294,59 @@ async function step() {
       throw new Error('the losses differ: nothing to compare')
   }
   const calls = tiny ? 1 : 5
-  for (const half of [false, true]) {
-    const program = torch.program(() => train(half))
-    const sides = {
-      'ours, operator by operator': inScope(() => train(half)),
-      'ours, program': async () => {
-        const loss = await program()
-        loss.dispose()
-      },
-      'ours, forward': inScope(() =>
-        torch.noGrad(() => autocast(half, () => model.denoise(noise, image, t))),
-      ),
+  const sides = { float32: ownSides(given, false), bfloat16: ownSides(given, true) }
+  for (const { mode, precision } of modes) {
+    if (isKnown({ name: 'beside PyTorch', what: 'forward', mode, precision })) continue
+    const own = precision === 'float32' ? sides.float32 : sides.bfloat16
+    for (const program of Object.values(own.programs)) {
+      for (let i = 0; i < 5; i++) await disposing(program)()
     }
-    for (const [side, list] of Object.entries(await interleaved(sides, calls))) {
-      figure('step', { side, precision: half ? 'bfloat16' : 'float32 (TF32)', ...summary(list) })
-    }
-    figure('program', { precision: half ? 'bfloat16' : 'float32 (TF32)', ...program.stats() })
-    program.dispose()
-  }
-  const modes = tiny
-    ? [{ mode: 'eager', precision: 'float32' }]
-    : ['eager', 'compile'].flatMap((mode) =>
-        ['float32', 'amp', 'bfloat16'].map((precision) => ({ mode, precision })),
-      )
-  for (const mode of modes) {
-    const answer = await python.ask({ ...mode, rounds, calls })
-    if (!answer) break
+    const built = hello && (await python.ask({ build: { mode, precision } }))
     for (const what of ['step', 'forward']) {
-      if (answer[what])
-        figure('step', {
-          side: `PyTorch ${answer.torch} ${mode.mode}, ${what}`,
-          precision: mode.precision,
-          ...summary(answer[what]),
-          prepareSeconds: answer.seconds,
-        })
-    }
-    if (answer.error)
-      figure('step', {
-        side: `PyTorch ${mode.mode}`,
-        precision: mode.precision,
-        error: answer.error,
+      const [ours, theirs] = [[], []]
+      for (let round = 0; round < rounds; round++) {
+        ours.push(await timed(disposing(own.programs[what]), calls))
+        if (!built || built.error) continue
+        const answer = await python.ask({ time: what, calls })
+        if (answer?.ms) theirs.push(answer.ms)
+      }
+      figure('beside PyTorch', {
+        what,
+        mode,
+        precision,
+        ours: summary(ours),
+        pytorch: theirs.length > 0 ? summary(theirs) : null,
+        ratio: theirs.length === ours.length ? ratio(ours, theirs) : null,
+        error: built?.error ?? (hello ? undefined : 'no PyTorch'),
+        buildSeconds: built?.seconds,
+        graph: own.programs[what].stats().graph,
       })
+    }
   }
   python.end()
+  return sides
+}
+
+async function step() {
+  const modes = ['float32', 'amp', 'bfloat16'].map((precision) => ({ mode: 'eager', precision }))
+  const sides = await besidePyTorch(tiny ? modes.slice(0, 2) : modes.reverse())
+  for (const [precision, { work, programs }] of Object.entries(sides)) {
+    const list = (await interleaved({ step: inScope(work.step) }, tiny ? 1 : 3)).step
+    figure('step, operator by operator', { precision, ...summary(list) })
+    figure('program of a step', { precision, ...programs.step.stats() })
+  }
   figure('memory', torch.memory().devices[device] ?? torch.memory().devices.cpu)
+}
+
+/** torch.compile takes minutes for each: the most telling first. */
+async function compile() {
+  const all = [
+    { mode: 'compile', precision: 'bfloat16' },
+    { mode: 'compile with graphs', precision: 'bfloat16' },
+    { mode: 'compile', precision: 'amp' },
+    { mode: 'compile', precision: 'float32' },
+  ]
+  await besidePyTorch(tiny ? all.slice(0, 1) : all)
 }
 
 /** scripts/gpu/step.py, asked one question a line; `ask` gives null where it cannot run. */
@@ -345,35 +392,45 @@ async function graph() {
   figure('200 operators', { graph: programs[0].stats().graph })
 }
 
-/** One image in all its steps, with the sampler as it is. */
+/** One image in all its steps, as `predict` does it, and several at once. */
 async function sampling() {
   torch.cuda.setOptions({ cudnnBenchmark: true })
-  const { model, image } = example()
-  model.eval()
   const steps = tiny ? 3 : 200
-  const sampler = new Sampler(new NoiseSchedule({ timesteps: tiny ? 10 : 200 }), { steps })
-  for (const half of [false, true]) {
-    const times = []
-    for (let i = 0; i < (tiny ? 2 : 4); i++) {
-      times.push(
-        await timed(
-          () =>
-            torch.scopeAsync(() =>
-              autocast(half, async () => void (await sampler.sample(model, image))),
-            ),
-          1,
-        ),
-      )
-    }
-    figure('sampling', {
-      steps,
-      precision: half ? 'bfloat16' : 'float32',
-      ...summary(times.slice(1)),
+  const model = new UNet(network).to(device)
+  model.eval()
+  const pixels = (batch) =>
+    Uint8Array.from({ length: batch * width * height }, (_, i) => (i * 31) % 256)
+  for (const [precision, batch] of [
+    ['bfloat16', 1],
+    ['bfloat16', 4],
+    ['float32', 1],
+  ]) {
+    const config = loadConfig({
+      preset: 'paper',
+      set: [`data.width=${width}`, `data.height=${height}`, `sampling.precision=${precision}`],
     })
+    const predictor = new Predictor(model, config)
+    const images = pixels(batch)
+    const seeds = Array.from({ length: batch }, (_, i) => i)
+    const once = () => predictor.predict(images, { steps, seeds })
+    const times = []
+    for (let i = 0; i < 3; i++) times.push(await timed(once, 1))
+    figure('sampling', { steps, batch, precision, first: times[0], ...summary(times.slice(1)) })
+    figure('program of an evaluation', { batch, precision, ...predictor.programs })
+    predictor[Symbol.dispose]()
   }
+  model.dispose()
 }
 
-const stages = { checks: runChecks, 'group-norm': groupNorm, attention, step, graph, sampling }
+const stages = {
+  checks: runChecks,
+  'group-norm': groupNorm,
+  attention,
+  step,
+  compile,
+  graph,
+  sampling,
+}
 if (!Object.hasOwn(stages, stage)) {
   console.error(`There is no stage '${stage}'; there are ${Object.keys(stages).join(', ')}.`)
   process.exit(2)

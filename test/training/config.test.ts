@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { configJsonSchema, formatConfig, loadConfig, presetNames } from '#lib/training/config.js'
+import { precisionOn } from '#lib/training/parts.js'
 
 function failure(sources: Parameters<typeof loadConfig>[0]): { code: string; message: string } {
   try {
@@ -144,4 +145,13 @@ test('the JSON Schema describes every key and requires none', () => {
   }
   walk(configJsonSchema() as Node, '')
   expect(bare).toEqual([])
+})
+
+describe('precision', () => {
+  test('auto is bfloat16 on a GPU and float32 on the CPU; what is named stays', () => {
+    expect(precisionOn('cuda:0', 'auto')).toBe('bfloat16')
+    expect(precisionOn('cpu', 'auto')).toBe('float32')
+    expect(precisionOn('cpu', 'bfloat16')).toBe('bfloat16')
+    expect(precisionOn('cuda:1', 'float32')).toBe('float32')
+  })
 })
