@@ -3,11 +3,11 @@
 #include <c10/core/CPUAllocator.h>
 #include <c10/util/Exception.h>
 #include <malloc.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
@@ -15,26 +15,26 @@
 #include <vector>
 
 #include "runtime/guard_pages.h"
+#include "runtime/mapped_blocks.h"
 #include "runtime/physical_memory.h"
 
 namespace ld {
 
 namespace {
 
-// Stands before every block, so that a block can be freed by whoever holds its pointer.
+// Stands before every small block, so that it can be freed by whoever holds its pointer.
 struct alignas(64) Header {
   uint64_t bytes;  // usable, the size of its class
-  uint32_t sizeClass;
 };
-static_assert(sizeof(Header) == 64);
+static_assert(sizeof(Header) == sizeof(MappedBlocks::Block) && offsetof(MappedBlocks::Block, bytes) == 0);
 
 constexpr uint64_t kSmallest = 64;
-constexpr uint64_t kMapped = 1u << 20;    // from here on straight from mmap, so that a trim returns it
-constexpr uint64_t kHugePage = 4u << 20;  // from here on transparent huge pages are asked for
-constexpr uint64_t kLooked = 64u << 20;   // from here on the system is asked whether there is as much
-constexpr uint32_t kSteps = 8;            // classes a power of two: at most 12.5 % is wasted
+constexpr uint64_t kMapped = 1u << 20;     // from here on cut from mapped segments, which a trim gives back
+constexpr uint64_t kLooked = 64u << 20;    // from here on the system is asked whether there is as much
+constexpr uint64_t kSmallKept = 32u << 20; // bytes of small blocks that are kept however little is in use
+constexpr uint32_t kSteps = 8;             // classes a power of two: at most 12.5 % is wasted
 
-// Rounds up to a size class and names it.
+// Rounds a small size up to its class and names that.
 std::pair<uint64_t, uint32_t> classOf(uint64_t bytes) {
   bytes = std::max(bytes, kSmallest);
   const uint64_t power = std::bit_floor(bytes);
@@ -42,6 +42,8 @@ std::pair<uint64_t, uint32_t> classOf(uint64_t bytes) {
   const uint64_t over = (bytes - power + step - 1) / step;
   return {power + over * step, static_cast<uint32_t>(std::countr_zero(power)) * kSteps + static_cast<uint32_t>(over)};
 }
+
+uint64_t sizeOf(uint64_t bytes) { return bytes < kMapped ? classOf(bytes).first : (bytes + 63) / 64 * 64; }
 
 class CachingAllocator final : public c10::Allocator {
  public:
@@ -57,7 +59,7 @@ class CachingAllocator final : public c10::Allocator {
 
   CpuMemory memory() {
     std::lock_guard lock(mutex_);
-    return {live_, peak_, cached_};
+    return {live_, peak_, smallCached_ + mapped_.cachedBytes()};
   }
 
   void resetPeak() {
@@ -72,100 +74,99 @@ class CachingAllocator final : public c10::Allocator {
 
   void trim() {
     std::lock_guard lock(mutex_);
-    busiest_ = live_;
-    for (auto& blocks : free_) {
-      for (Header* block : blocks) give(block);
-      blocks.clear();
-    }
-    cached_ = 0;
-    // Small blocks are malloc's, which keeps what is not at the end of its heap.
-    malloc_trim(0);
+    trimLocked();
   }
 
  private:
   void* take(uint64_t bytes) {
     // Before the size is rounded up, which would overflow.
     if (bytes > total_) outOfMemory(bytes, total_);
-    const auto [size, sizeClass] = classOf(bytes);
-    {
-      std::lock_guard lock(mutex_);
-      // Tensors that nobody has written to yet take no memory yet.
-      if (live_ + size > total_) outOfMemory(bytes, total_ - std::min(total_, live_));
-      live_ += size;
-      peak_ = std::max(peak_, live_);
-      busiest_ = std::max(busiest_, live_);
-      auto& blocks = free_[sizeClass];
-      if (!blocks.empty()) {
-        Header* block = blocks.back();
-        blocks.pop_back();
-        cached_ -= size;
-        return block + 1;
-      }
-    }
-    Header* block = freshWithin(size);
+    const uint64_t size = sizeOf(bytes);
+    std::lock_guard lock(mutex_);
+    // Tensors that nobody has written to yet take no memory yet.
+    if (live_ + size > total_) outOfMemory(bytes, total_ - std::min(total_, live_));
+    void* block = find(size);
     if (block == nullptr) {
-      trim();
-      block = freshWithin(size);
+      trimLocked();
+      block = find(size);
     }
-    if (block == nullptr) {
-      std::lock_guard lock(mutex_);
-      live_ -= size;
-      outOfMemory(bytes, physicalMemory().available);
-    }
-    block->bytes = size;
-    block->sizeClass = sizeClass;
-    return block + 1;
+    if (block == nullptr) outOfMemory(bytes, physicalMemory().available);
+    live_ += static_cast<Header*>(block)->bytes;
+    peak_ = std::max(peak_, live_);
+    busiest_ = std::max(busiest_, live_);
+    return static_cast<Header*>(block) + 1;
   }
 
   [[noreturn]] static void outOfMemory(uint64_t bytes, uint64_t left) {
     C10_THROW_ERROR(OutOfMemoryError, c10::str("cpu: wanted ", bytes, " bytes for one tensor, there are ", left));
   }
 
-  // A fresh block, or nullptr where it would not fit into what is left.
-  static Header* freshWithin(uint64_t size) {
-    return size >= kLooked && size > physicalMemory().available ? nullptr : fresh(size);
+  void* find(uint64_t size) {
+    if (size < kMapped) return small(size);
+    return large(size);
   }
 
-  static Header* fresh(uint64_t size) {
-    const uint64_t whole = size + sizeof(Header);
-    if (size < kMapped) return static_cast<Header*>(std::aligned_alloc(64, (whole + 63) / 64 * 64));
-    void* pages = mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (pages == MAP_FAILED) return nullptr;
-    if (size >= kHugePage) madvise(pages, whole, MADV_HUGEPAGE);
-    return static_cast<Header*>(pages);
-  }
-
-  static void give(Header* block) {
-    if (block->bytes < kMapped) {
-      std::free(block);
-    } else {
-      munmap(block, block->bytes + sizeof(Header));
+  Header* small(uint64_t size) {
+    auto& blocks = free_[classOf(size).second];
+    if (!blocks.empty()) {
+      Header* const block = blocks.back();
+      blocks.pop_back();
+      smallCached_ -= size;
+      return block;
     }
+    auto* const block = static_cast<Header*>(std::aligned_alloc(64, (size + sizeof(Header) + 63) / 64 * 64));
+    if (block != nullptr) block->bytes = size;
+    return block;
+  }
+
+  MappedBlocks::Block* large(uint64_t size) {
+    auto* const block = mapped_.take(size);
+    const bool fits = size < kLooked || (block != nullptr && block->touched) || size <= physicalMemory().available;
+    if (block != nullptr && !fits) mapped_.put(block);
+    if (!fits) return nullptr;
+    if (block != nullptr) return block;
+    // Free segments that are too small now would add up where sizes grow.
+    if (mapped_.mappedBytes() + size > 2 * (busiest_ + size)) mapped_.unmapFree();
+    return mapped_.map(size);
+  }
+
+  void trimLocked() {
+    busiest_ = live_;
+    mapped_.trim();
+    for (auto& blocks : free_) {
+      for (Header* block : blocks) std::free(block);
+      blocks.clear();
+    }
+    smallCached_ = 0;
+    // malloc keeps what is not at the end of its heap.
+    malloc_trim(0);
   }
 
   void put(Header* block) {
     std::lock_guard lock(mutex_);
     live_ -= block->bytes;
     least_ = std::min(least_, live_);
-    // More than the busiest moment needed will not be asked for again.
-    if (live_ + cached_ + block->bytes > busiest_ + busiest_ / 4) {
-      give(block);
-      return;
+    if (block->bytes >= kMapped) {
+      mapped_.put(reinterpret_cast<MappedBlocks::Block*>(block));
+    } else if (smallCached_ + block->bytes > kSmallKept + busiest_ / 4) {
+      std::free(block);
+    } else {
+      smallCached_ += block->bytes;
+      free_[classOf(block->bytes).second].push_back(block);
     }
-    cached_ += block->bytes;
-    free_[block->sizeClass].push_back(block);
   }
 
   static void release(void* data);
 
   const uint64_t total_ = physicalMemory().total;
   std::mutex mutex_;
-  std::array<std::vector<Header*>, 64 * kSteps + kSteps + 1> free_;
+  MappedBlocks mapped_;
+  std::array<std::vector<Header*>, (std::bit_width(kMapped) + 1) * kSteps> free_;  // small ones, by class
   uint64_t live_ = 0;
   uint64_t peak_ = 0;
   uint64_t busiest_ = 0;  // most that `live_` was since the last trim
   uint64_t least_ = 0;
-  uint64_t cached_ = 0;
+  uint64_t smallCached_ = 0;  // bytes in free_
 };
 
 // Leaked: tensors may outlive every static.

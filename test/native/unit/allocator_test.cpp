@@ -1,5 +1,6 @@
 #include <ATen/ops/empty.h>
 #include <c10/util/Exception.h>
+#include <sys/resource.h>
 
 #include <cstring>
 #include <mutex>
@@ -33,8 +34,8 @@ const Register threads("blocks of many threads never overlap, whoever frees them
     std::mt19937 random(seed);
     for (int round = 0; round < kRounds; ++round) {
       const auto mark = static_cast<uint8_t>(random());
-      // Small ones of the heap, and some that are mapped.
-      at::Tensor mine = bytes(random() % 64 == 0 ? (1 << 20) + random() % 4096 : random() % 5000);
+      // Small ones of the heap, and some from mapped segments, which are split and merged.
+      at::Tensor mine = bytes(random() % 64 == 0 ? (1 << 20) + random() % (6 << 20) : random() % 5000);
       if (mine.numel() > 0) std::memset(mine.mutable_data_ptr(), mark, mine.nbytes());
       std::pair<at::Tensor, uint8_t> other;
       {
@@ -70,6 +71,29 @@ const Register tooMuch("more than there is fails with libtorch's out-of-memory e
 
 const Register trim("a trim gives the cached blocks back", [] {
   bytes(4 << 20);
+  trimCpuCache();
+  check(cpuMemory().cached == 0, "bytes are still cached");
+});
+
+const Register repeated("what asks again for the same sizes in the same order meets no new page", [] {
+  const auto faults = [] {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_minflt;
+  };
+  // More sizes than any cache by size could hold at once: each lives while the next two are made.
+  const auto round = [] {
+    std::vector<at::Tensor> live(3);
+    for (int64_t i = 0; i < 120; ++i) {
+      live[i % 3] = at::Tensor();
+      live[i % 3] = bytes((1 << 20) + i * 50000);
+      std::memset(live[i % 3].mutable_data_ptr(), 1, live[i % 3].nbytes());
+    }
+  };
+  round();
+  const auto before = faults();
+  for (int i = 0; i < 3; ++i) round();
+  check(faults() - before < 100, std::to_string(faults() - before) + " pages came anew");
   trimCpuCache();
   check(cpuMemory().cached == 0, "bytes are still cached");
 });
