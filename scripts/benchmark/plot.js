@@ -115,3 +115,33 @@ const colours = {
 function names(points) {
   return Object.keys(colours).flatMap((name) => points.find(({ what }) => what === name) ?? [])
 }
+
+/** losses: { run, list }, smooth: { run, step, loss } -> loss over steps, a colour a run. */
+export function curves(losses, smooth) {
+  const dots = losses.flatMap(({ run, list }) =>
+    list.map((loss, i) => ({ run, step: i + 1, loss })),
+  )
+  const runs = losses.map(({ run }) => run)
+  return {
+    height: 380,
+    marginRight: 40,
+    x: { label: 'step' },
+    y: { label: 'loss', grid: true },
+    color: { domain: runs, scheme: 'paired' },
+    marks: [
+      Plot.dot(dots, { x: 'step', y: 'loss', fill: 'run', r: 1, fillOpacity: 0.35 }),
+      Plot.lineY(smooth, { x: 'step', y: 'loss', stroke: 'run', strokeWidth: 2 }),
+      runs.map((run, i) =>
+        Plot.text(smooth.filter((point) => point.run === run).slice(-1), {
+          x: 'step',
+          y: 'loss',
+          text: ({ loss }) => `${run}: ${loss.toFixed(3)}`,
+          fill: 'run',
+          stroke: 'white',
+          textAnchor: 'end',
+          dy: -12 - 16 * i,
+        }),
+      ),
+    ],
+  }
+}
