@@ -74,6 +74,8 @@ function kindOf(operator: string, name: string, type: string): Kind {
     case 'Tensor':
       return Kind.Tensor
     case 'Tensor[]':
+    // Four for each layer and direction: see native/dispatch/cells.h.
+    case '__torch__.torch.classes.rnn.CellParamsBase[]':
       return Kind.TensorList
     case 'Tensor?[]':
       return Kind.OptionalTensorList

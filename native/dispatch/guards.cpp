@@ -104,7 +104,10 @@ void separateOutputs(const std::vector<size_t>& outputs, torch::jit::Stack& argu
 void checkArguments(Guard guard, const torch::jit::Stack& arguments) {
   if (guard == guards::anySparse) return;
   guards::checkTensors(arguments);
-  if (guard == nullptr) return;
+  if (guard != nullptr) checkGuard(guard, arguments);
+}
+
+void checkGuard(Guard guard, const torch::jit::Stack& arguments) {
   try {
     guard(arguments);
   } catch (const c10::Error& error) {

@@ -21,6 +21,9 @@ Guard guardOf(const c10::OperatorName& name);
 // one, agrees. Its refusals say that they are none of libtorch's.
 void checkArguments(Guard guard, const torch::jit::Stack& arguments);
 
+// The second half of it.
+void checkGuard(Guard guard, const torch::jit::Stack& arguments);
+
 // The places of the arguments that results are written to by out=.
 std::vector<size_t> outputsOf(const c10::FunctionSchema& schema);
 

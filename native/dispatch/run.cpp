@@ -7,6 +7,7 @@
 #include <optional>
 #include <sstream>
 
+#include "dispatch/cells.h"
 #include "program/recorder.h"
 #include "runtime/record.h"
 
@@ -28,7 +29,8 @@ const at::Tensor& held(const TensorTable::Slot& slot) {
 }
 
 void push(const Site& site, Session& session, Cursor cursor, torch::jit::Stack& stack) {
-  for (const Site::Argument& argument : site.arguments) {
+  for (size_t place = 0; place < site.arguments.size(); ++place) {
+    const Site::Argument& argument = site.arguments[place];
     switch (argument.slot) {
       case Site::Slot::Constant:
         stack.push_back(argument.constant);
@@ -57,6 +59,12 @@ void push(const Site& site, Session& session, Cursor cursor, torch::jit::Stack& 
           list.push_back(id == 0 ? std::nullopt : std::optional(session.table.at(id).tensor));
         }
         stack.emplace_back(std::move(list));
+        break;
+      }
+      case Site::Slot::Cells: {
+        std::vector<at::Tensor> tensors;
+        for (uint32_t i = 0; i < argument.count; ++i) tensors.push_back(session.table.at(*cursor.ids++).tensor);
+        stack.emplace_back(packCells(site.op.schema().arguments()[place], tensors));
         break;
       }
       case Site::Slot::Double:

@@ -21,6 +21,7 @@ struct Site {
     Int,
     Generator,  // one id
     Storage,    // one id, of a tensor: the memory that it lies in
+    Cells,      // `count` ids: see cells.h
   };
   struct Argument {
     Slot slot = Slot::Constant;
@@ -36,6 +37,7 @@ struct Site {
           return 1;
         case Slot::TensorList:
         case Slot::OptionalTensorList:
+        case Slot::Cells:
           return count;
         default:
           return 0;

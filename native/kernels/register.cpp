@@ -9,6 +9,7 @@
 #include "kernels/fused_adamw_ema/fused_adamw_ema.h"
 #include "kernels/group_norm_silu/group_norm_silu.h"
 #include "kernels/group_norm_silu/residual.h"
+#include "kernels/mkldnn_zero/mkldnn_zero.h"
 #include "kernels/rmsprop/rmsprop.h"
 #include "kernels/rng_state/rng_state.h"
 #include "kernels/spatial_softmax_loss/spatial_softmax_loss.h"
@@ -26,6 +27,7 @@ void registerKernels() {
     if (c10::Dispatcher::singleton().findSchema({"landmark_diffusion::_fused_rmsprop_", ""})) return;
     // Leaked: its destructor would take the operators away while the executor may still run them.
     auto* library = new torch::Library(torch::Library::FRAGMENT, "landmark_diffusion", std::nullopt, __FILE__, __LINE__);
+    registerMkldnnZero();
     library->def(kFusedRmspropSchema, &fusedRmsprop);
     // Kernels of their own, not composite: a program records the calls, and no pass may drop or move them.
     const auto own = c10::DispatchKey::CompositeExplicitAutograd;

@@ -2,6 +2,7 @@
 #include <condition_variable>
 #include <cstring>
 
+#include "dispatch/cells.h"
 #include "dispatch/schema.h"
 #include "napi/convert.h"
 #include "napi/environment.h"
@@ -93,6 +94,7 @@ Napi::Value Environment::createSite(const Info& info) {
         argument.constant = constantFromJs(schema.arguments()[i], values.Get(i));
       } else if (argument.slot == Site::Slot::TensorList || argument.slot == Site::Slot::OptionalTensorList) {
         argument.count = values.Get(i).As<Napi::Number>().Uint32Value();
+        if (wantsCells(schema.arguments()[i])) argument.slot = Site::Slot::Cells;
       }
     }
     site->arguments.push_back(std::move(argument));

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <set>
 
+#include "dispatch/guards/tensors.h"
+
 namespace ld::program {
 
 Interpreter::Interpreter(std::shared_ptr<const Program> program)
@@ -33,7 +35,8 @@ void Interpreter::prepare() {
     const auto firstStore = static_cast<uint32_t>(stores_.size());
     preparePushes(instruction, i);
     prepareStores(instruction, i, defined);
-    steps_.push_back({firstPush, static_cast<uint32_t>(pushes_.size()) - firstPush, firstStore, instruction.grad});
+    steps_.push_back({firstPush, static_cast<uint32_t>(pushes_.size()) - firstPush, firstStore, instruction.grad,
+                      guardOf(instruction.op.operator_name())});
     for (size_t a = 0; a < instruction.operands.size(); ++a) {
       const Operand& operand = instruction.operands[a];
       if (!operand.holdsTensors() || !writes(instruction, a)) continue;
@@ -139,7 +142,9 @@ std::vector<at::Tensor> Interpreter::run(const Call& call) {
 
 void Interpreter::begin(const Call& call) {
   for (size_t i = 0; i < program_->inputs.size(); ++i) {
-    if (program_->inputs[i] != kNoValue) registers_[program_->inputs[i]] = call.inputs.at(i);
+    if (program_->inputs[i] == kNoValue) continue;
+    guards::checkTensor(call.inputs.at(i));
+    registers_[program_->inputs[i]] = call.inputs[i];
   }
   for (const GradientState& state : program_->gradientStates) {
     const at::Tensor& owner = registers_[state.owner];
@@ -151,6 +156,7 @@ void Interpreter::begin(const Call& call) {
   for (const ValueId v : gradients_) registers_[v] = registers_[program_->values[v].index].grad();
   for (const ValueId v : captured_) {
     const Value& value = program_->values[v];
+    guards::checkTensor(value.tensor);
     TORCH_CHECK(value.tensor.sizes() == value.sizes && value.tensor.scalar_type() == value.dtype,
                 "a tensor that the program captured was ", c10::toString(value.dtype), at::IntArrayRef(value.sizes),
                 " and is now ", c10::toString(value.tensor.scalar_type()), value.tensor.sizes(), ": make a new program");
@@ -168,6 +174,7 @@ void Interpreter::execute(const Call& call) {
     TORCH_CHECK(!call.stop || !call.stop(), "the program was stopped");
     if (step.grad != grad) at::GradMode::set_enabled(grad = step.grad);
     for (uint32_t p = 0; p < step.pushes; ++p) push(pushes_[step.firstPush + p], call);
+    if (step.guard != nullptr) checkGuard(step.guard, stack_);
     instruction.op.callBoxed(stack_);
     store(step, instruction);
     stack_.clear();

@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "dispatch/guards.h"
 #include "program/ir.h"
 #include "program/memory_plan.h"
 
@@ -50,6 +51,8 @@ class Interpreter {
     uint32_t firstPush, pushes;
     uint32_t firstStore;
     bool grad;
+    // Values that are indices may be others than those of the recording.
+    Guard guard;
   };
 
   void prepare();

@@ -202,7 +202,9 @@ Operand Recorder::operandOf(const c10::IValue& value) {
       if (generators_[i] == value.toGenerator()) return {Operand::Kind::Generator, {}, {i}};
     }
   }
-  if (value.isStorage() || value.isStream()) refuse("an argument is a storage or a stream, which programs cannot keep");
+  if (value.isStorage() || value.isStream() || value.isObject()) {
+    refuse("an argument is a storage, a stream or packed weights, which programs cannot keep");
+  }
   return {Operand::Kind::Constant, value, {}};
 }
 

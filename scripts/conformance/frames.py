@@ -175,7 +175,7 @@ def encode_value(kind, value, tensors):
                 return encode_value(element, value, tensors)
             raise Unsupported("not a list")
         return [encode_value(element, v, tensors) for v in value]
-    if name == "TensorType":
+    if name in ("TensorType", "ClassType"):
         if value is None or not isinstance(value, torch.Tensor):
             raise Unsupported("not a tensor")
         for index, known in enumerate(tensors):
@@ -219,10 +219,25 @@ def encode_value(kind, value, tensors):
         return str(value)
     if name == "GeneratorType" and isinstance(value, torch.Generator):
         return {"generator": value.initial_seed()}
+    if name == "StreamObjType" and isinstance(value, torch.Stream):
+        return value.device.type
     if name == "StorageType" and isinstance(value, torch.UntypedStorage):
         tensors.append(torch.empty([0], dtype=torch.uint8).set_(value))
         return {"tensor": len(tensors) - 1}
     raise Unsupported(f"{name} from {type(value).__name__}")
+
+
+def cells(tensors):
+    """The parameters of quantized recurrent layers: objects, made of four tensors each."""
+    quantized, made = torch.ops.quantized, []
+    for w_ih, w_hh, b_ih, b_hh in zip(*[iter(tensors)] * 4):
+        if w_ih.is_quantized:
+            packed = quantized.linear_prepack(w_ih, b_ih), quantized.linear_prepack(w_hh, b_hh)
+            made.append(quantized.make_quantized_cell_params_dynamic(*packed, b_ih, b_hh, True))
+        else:
+            packed = quantized.linear_prepack_fp16(w_ih, b_ih), quantized.linear_prepack_fp16(w_hh, b_hh)
+            made.append(quantized.make_quantized_cell_params_fp16(*packed))
+    return made
 
 
 def decode_value(kind, value, tensors):
@@ -231,6 +246,8 @@ def decode_value(kind, value, tensors):
         return None if value is None else decode_value(kind.getElementType(), value, tensors)
     if name == "ListType":
         element = kind.getElementType()
+        if element.kind() == "ClassType":
+            return cells([tensors[v["tensor"]] for v in value])
         return [decode_value(element, v, tensors) for v in value] if isinstance(value, list) else decode_value(element, value, tensors)
     if name == "StorageType":
         return tensors[value["tensor"]].untyped_storage()
@@ -238,6 +255,8 @@ def decode_value(kind, value, tensors):
         return getattr(torch, value)
     if name == "DeviceObjType":
         return torch.device(value)
+    if name == "StreamObjType":
+        return torch.Stream(value)
     if name == "FloatType":
         return float(value["number"]) if isinstance(value, dict) else float(value)
     if isinstance(value, dict):

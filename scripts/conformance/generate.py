@@ -21,7 +21,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
-from torch.testing._internal.common_methods_invocations import op_db
+
+try:
+    from torch.testing._internal.common_methods_invocations import op_db
+except ModuleNotFoundError as error:
+    sys.exit(f"PyTorch's operator database needs the package {error.name}: {sys.executable} -m pip install {error.name}")
 
 import arguments
 import evaluate

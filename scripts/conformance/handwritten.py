@@ -10,7 +10,7 @@ def calls():
     """[(overload, args, kwargs, source)]."""
     torch.manual_seed(3)
     found = []
-    for topic in (optimizers, foreach, embedding, losses, recurrent, attention, quantized, sparse, nested, mkldnn,
+    for topic in (optimizers, foreach, embedding, losses, recurrent, attention, quantized, quantized_recurrent, sparse, nested, mkldnn,
                   convolution, upsampling, sequences, matrices, views, aliases, plain):
         for name, *args in topic():
             kwargs = args.pop() if args and isinstance(args[-1], dict) else {}
@@ -204,6 +204,40 @@ def quantized():
     yield "fbgemm_pack_quantized_matrix", int8
     yield "fbgemm_pack_gemm_matrix_fp16", weight
     yield "fbgemm_linear_fp16_weight_fp32_activation", torch.rand(2, 16), weight, torch.rand(8)
+
+
+def quantized_recurrent():
+    """`params` are the tensors that frames.cells makes objects of."""
+    data, packed, batches = torch.rand(4, 2, 3), torch.rand(7, 3), torch.tensor([2, 2, 2, 1])
+
+    def weight(*shape):
+        return torch.rand(shape) - 0.5
+
+    def int8(*shape):
+        return torch.quantize_per_tensor(weight(*shape), 0.01, 0, QINT8)
+
+    for make, dtype in ((int8, QINT8), (weight, torch.float16)):
+        for layers, bidirectional in ((1, False), (2, True)):
+            directions = 2 if bidirectional else 1
+            hx = torch.rand(layers * directions, 2, 5)
+            tail = (True, layers, 0.0, False, bidirectional)
+
+            def parameters(gates):
+                widths = [3 if layer == 0 else 5 * directions for layer in range(layers) for _ in range(directions)]
+                return [t for width in widths for t in (make(5 * gates, width), make(5 * gates, 5), torch.rand(5 * gates), torch.rand(5 * gates))]
+
+            dynamic = {"dtype": dtype, "use_dynamic": True}
+            yield "quantized_lstm.input", data, [hx, hx.clone()], parameters(4), *tail, False, dynamic
+            yield "quantized_lstm.data", packed, batches, [hx, hx.clone()], parameters(4), *tail, dynamic
+            yield "quantized_gru.input", data, hx, parameters(3), *tail, False
+            yield "quantized_gru.data", packed, batches, hx, parameters(3), *tail
+    hx = torch.rand(1, 2, 5)
+    plain = [weight(20, 3), weight(20, 5), torch.rand(20), torch.rand(20)]
+    tail = (True, 1, 0.0, False, False)
+    yield "quantized_lstm.input_legacy", data, [hx, hx.clone()], plain, *tail, False
+    yield "quantized_lstm.data_legacy", packed, batches, [hx, hx.clone()], plain, *tail
+    yield "quantized_gru.input_legacy", data, hx, plain, *tail, False
+    yield "quantized_gru.data_legacy", packed, batches, hx, plain, *tail
 
 
 def sparse():
@@ -588,4 +622,4 @@ def plain():
     yield "fill_.Scalar", torch.zeros(2, dtype=torch.int64), -(2**63)
     yield "add.Scalar", torch.zeros(2, dtype=torch.int64), 2**53 + 1
     yield "mul.Scalar", torch.ones(2, dtype=torch.complex32), 2 + 1j
-    yield "record_stream", torch.rand(2), None
+    yield "record_stream", torch.rand(2), torch.Stream("cpu")

@@ -16,7 +16,7 @@ import { coverage, printCoverage } from './coverage.mjs'
 
 const help = `usage: npm run conformance -- [--live | --cases FOLDER] [--python PYTHON] [--most N] [--jobs N] [--json FILE] [--problems N]
 
-  --live          make the full set with PyTorch (the Python of --python, default python3)
+  --live          make the full set with PyTorch (the Python of --python, default python3; with torch and expecttest)
   --cases FOLDER  replay the cases of a folder that generate.py filled
   --most N        cases per overload with --live (default 16)
   --jobs N        processes at a time (default 1)
@@ -98,7 +98,7 @@ if (options.live) {
   )
   if (status !== 0) {
     console.error(
-      `generate.py ended with ${status}. It needs a Python with torch ${torch.versions().libtorch}: --python`,
+      `generate.py ended with ${status}. It needs a Python with torch ${torch.versions().libtorch} and expecttest: --python`,
     )
     process.exit(1)
   }

@@ -117,6 +117,8 @@ async function run(from) {
   const args = [values.seed, from, end, path, kind]
   const running = spawn('sh', ['-c', limits, process.execPath, child, ...args.map(String)], {
     stdio: ['ignore', 'ignore', 'pipe'],
+    // Functions that save take odd paths.
+    cwd: folder,
     env: { OMP_NUM_THREADS: '1', TORCH_CPP_LOG_LEVEL: 'ERROR', ...process.env },
   })
   let errors = ''

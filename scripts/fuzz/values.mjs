@@ -1,5 +1,7 @@
 // Values that are not tensors: plausible ones for an argument's type, and odd ones for any.
 import * as torch from 'landmark-diffusion/torch'
+import { traits } from '#lib/torch/native.js'
+import { contiguousStrides } from '#lib/torch/signature.js'
 
 /** What a hostile getter throws: it must come through unchanged, and counts as a typed end. */
 export class HostileError extends Error {}
@@ -208,6 +210,14 @@ function showObject(value, depth) {
   return `{ ${entries.map(([name, own]) => `${name}: ${own.get ? '?' : show(own.value, 1)}`).join(', ')} }`
 }
 
+/** `nested `, `layout 3 `, ...: what makes a tensor another than a plain one. */
+function traitsOf(bits) {
+  const names = Object.keys(traits).filter((name) => bits & traits[name])
+  const layout = bits & 0xff
+  if (layout !== 0) names.unshift(`layout ${layout}`)
+  return names.map((name) => `${name} `).join('')
+}
+
 /** How a value looks in a report. Never calls into it. */
 export function show(value, depth = 0) {
   if (typeof value === 'bigint') return `${value}n`
@@ -215,8 +225,10 @@ export function show(value, depth = 0) {
   if (typeof value !== 'object' || value === null) return String(value).slice(0, 40)
   try {
     if (value instanceof torch.Tensor) {
-      const { dtype: type, shape, device } = value.signature
-      return `${value.kind ?? ''}${type}[${shape.join()}]${device === 'cpu' ? '' : `@${device}`}`
+      const { dtype: type, shape, strides, device } = value.signature
+      const laidOut = strides.join() === contiguousStrides(shape).join() ? '' : `/${strides.join()}`
+      const kind = traitsOf(value.signature.traits)
+      return `${kind}${type}[${shape.join()}]${laidOut}${device === 'cpu' ? '' : `@${device}`}`
     }
     if (!Array.isArray(value)) return showObject(value, depth)
     if (depth > 2) return '[...]'

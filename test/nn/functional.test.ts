@@ -99,6 +99,7 @@ describe('pooling with indices and back', () => {
     const back = F.maxUnpool1d(values, indices, 2, { outputSize: [1, 1, 5] })
     expect(await back.tolist()).toEqual([[[0, 1, 0, 3, 0]]])
     expect(() => F.maxUnpool1d(values, indices, 2, { outputSize: [9] })).toThrow(/cannot make size/)
+    expect(() => F.maxUnpool(-1, values, indices, 2)).toThrow(/rank of 1, 2 or 3, got -1/)
   })
 })
 

@@ -276,6 +276,24 @@ describe('errors', () => {
     expect(await list(run(at(1n)))).toEqual([2])
   })
 
+  test('come from the guards at each replay, because indices may be others', async () => {
+    const run = torch.program(
+      (index: Tensor) =>
+        torch.call('aten::embedding_dense_backward', [
+          torch.ones([1, 2]),
+          index,
+          3,
+          -1,
+          false,
+        ]) as Tensor,
+    )
+    const at = (i: number) => torch.tensor([i], { dtype: 'int64' })
+    expect(await list((await run(at(2))).sum(1))).toEqual([0, 0, 2])
+    const failed = await run(at(2 ** 40))
+    await expect(failed.data()).rejects.toMatchObject({ code: 'ERR_OP' })
+    expect(await list((await run(at(0))).sum(1))).toEqual([2, 0, 0])
+  })
+
   test('of an argument reach the results', async () => {
     const run = torch.program((x: Tensor) => x.add(1))
     const index = (i: bigint) => torch.ones([3]).indexSelect(0, torch.tensor([i]))

@@ -48,7 +48,7 @@ export function interpolate(
     throw new LandmarkDiffusionError('ERR_SCHEMA', 'interpolate wants either size or scaleFactor.')
   }
   const wanted = Object.hasOwn(rankOf, mode) ? rankOf[mode as keyof typeof rankOf] : null
-  if (rank < 1 || rank > 3 || (wanted !== null && wanted !== rank)) {
+  if (![1, 2, 3].includes(rank) || (wanted !== null && wanted !== rank)) {
     throw new LandmarkDiffusionError(
       'ERR_SCHEMA',
       `interpolate in mode '${mode}' does not fit an input of shape [${x.shape.join(', ')}].`,

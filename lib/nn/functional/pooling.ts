@@ -87,6 +87,12 @@ export function maxUnpool(
   kernel: Size,
   { stride = kernel, padding = 0, outputSize = null }: UnpoolOptions = {},
 ): Tensor {
+  if (![1, 2, 3].includes(rank)) {
+    throw new LandmarkDiffusionError(
+      'ERR_SCHEMA',
+      `maxUnpool wants a rank of 1, 2 or 3, got ${rank}`,
+    )
+  }
   const window = sizes(kernel, rank, { what: 'kernel', least: 1 })
   const step = sizes(stride, rank, { what: 'stride', least: 1 })
   const border = sizes(padding, rank, { what: 'padding' })

@@ -24,6 +24,11 @@ void gatherBackward(const Stack& stack) {
               "index must be int64 of the gradient's shape, and dim one of its dimensions");
 }
 
+// (grad, input, indices, dim): the gradient is added where the indices say.
+void cumulativeBackward(const Stack& stack) {
+  for (size_t i = 0; i < 3; ++i) TORCH_CHECK(strided(tensor(stack, i)), "takes strided tensors only");
+}
+
 // (grad_output, indices, num_weights, ...): the indices say where is written.
 void embedded(const Stack& stack) {
   const auto indices = tensor(stack, 1);
@@ -130,9 +135,21 @@ void segmentReduceBackward(const Stack& stack) {
 // What _embedding_bag gave: for each index the bag that it belongs to.
 void bagged(const at::Tensor& gradient, const at::Tensor& indices, const at::Tensor& bagOfIndex, int64_t rows) {
   TORCH_CHECK(strided(gradient) && gradient.dim() == 2, "gradient must be [bags, features]");
-  TORCH_CHECK(isIndex(indices) && indices.dim() == 1 && (bagOfIndex.numel() == 0 || sameSizes(bagOfIndex, indices)), "indices and offset2bag must be vectors of one length");
+  TORCH_CHECK(isIndex(indices) && indices.dim() == 1 && sameSizes(bagOfIndex, indices), "indices and offset2bag must be vectors of one length");
   within(indices, rows, "indices");
   within(bagOfIndex, gradient.size(0), "offset2bag");
+}
+
+// As `bagged`, where offset2bag may be empty: it is then made of the offsets, of which the first is 0.
+void offsetOrBagged(const at::Tensor& gradient, const at::Tensor& indices, const at::Tensor& offsets, const at::Tensor& bagOfIndex, int64_t rows) {
+  within(offsets, indices.numel() + 1, "offsets");
+  if (bagOfIndex.numel() > 0) return bagged(gradient, indices, bagOfIndex, rows);
+  TORCH_CHECK(strided(gradient) && gradient.dim() == 2 && isIndex(indices) && indices.dim() == 1, "gradient must be [bags, features], and indices a vector");
+  within(indices, rows, "indices");
+  const auto starts = valuesOf(offsets);
+  const auto inside = std::count_if(starts.begin(), starts.end(), [&](int64_t start) { return start < indices.numel(); });
+  TORCH_CHECK(indices.numel() == 0 || (std::ranges::find(starts, 0) != starts.end() && inside <= gradient.size(0)),
+              "offsets must begin with 0, and be no more than the gradient's bags");
 }
 
 void bags(const at::Tensor& gradient, const at::Tensor& sizes, const at::Tensor& maxima, int64_t rows, int64_t mode) {
@@ -150,9 +167,8 @@ void weights(const at::Tensor& perSample, const at::Tensor& gradient, const at::
 void bagBackward(const Stack& stack) {
   const auto gradient = tensor(stack, 0), indices = tensor(stack, 1);
   const int64_t rows = stack.at(6).toInt();
-  bagged(gradient, indices, tensor(stack, 3), rows);
+  offsetOrBagged(gradient, indices, tensor(stack, 2), tensor(stack, 3), rows);
   bags(gradient, tensor(stack, 4), tensor(stack, 5), rows, stack.at(8).toInt());
-  within(tensor(stack, 2), indices.numel() + 1, "offsets");
   weights(tensor(stack, 10), gradient, indices);
 }
 
@@ -169,9 +185,8 @@ void bagDenseBackward(const Stack& stack) {
 void bagWeightsBackward(const Stack& stack) {
   const auto gradient = tensor(stack, 0), weight = tensor(stack, 1), indices = tensor(stack, 2);
   TORCH_CHECK(strided(weight) && weight.dim() == 2 && sameType(gradient, weight), "weight must be [rows, features], of the gradient's dtype");
-  bagged(gradient, indices, tensor(stack, 4), weight.size(0));
+  offsetOrBagged(gradient, indices, tensor(stack, 3), tensor(stack, 4), weight.size(0));
   TORCH_CHECK(gradient.size(1) == weight.size(1), "gradient and weight must have the same features");
-  within(tensor(stack, 3), indices.numel() + 1, "offsets");
 }
 
 }  // namespace
@@ -184,6 +199,7 @@ void addIndices(Table& table) {
       {"aten::_embedding_bag_dense_backward", bagDenseBackward},
       {"aten::_embedding_bag_per_sample_weights_backward", bagWeightsBackward},
       {"aten::_gather_sparse_backward", gatherBackward},
+      {"aten::cummaxmin_backward", cumulativeBackward},
       {"aten::_cummax_helper", cumulative},
       {"aten::_cummin_helper", cumulative},
       {"aten::embedding_backward", embedded},

@@ -47,8 +47,18 @@ void rescaleQkv(const Stack& stack) {
 void linearCombination(const Stack& stack) {
   const auto input = tensor(stack, 0), coefficients = tensor(stack, 1);
   TORCH_CHECK(strided(input) && strided(coefficients) && input.dim() > 0 && coefficients.dim() == 2 && coefficients.size(1) == input.size(0) &&
-                  coefficients.scalar_type() == input.scalar_type(),
-              "wants input [n, ...] and coefficients [m, n] of one dtype");
+                  coefficients.scalar_type() == input.scalar_type() && (stack.size() < 3 || (strided(tensor(stack, 2)) && sameType(tensor(stack, 2), input))),
+              "wants input [n, ...] and coefficients [m, n], and out, of one dtype");
+}
+
+// (inp [m, in], packed_weights, block_size, in_features, out_features): two weights a byte, here a float32 each, and a scale a block.
+void fourBits(const Stack& stack) {
+  const auto input = tensor(stack, 0), packed = tensor(stack, 1);
+  const int64_t block = stack.at(2).toInt(), in = stack.at(3).toInt(), out = stack.at(4).toInt();
+  TORCH_CHECK(strided(input) && input.dim() == 2 && input.size(1) == in && in > 0 && in % 2 == 0 && out > 0 && block > 0 && in % block == 0,
+              "wants inp [m, in_features], and an even in_features that block_size divides");
+  TORCH_CHECK(strided(packed) && packed.scalar_type() == at::kFloat && packed.is_contiguous() && packed.numel() / out >= in / 2 + in / block,
+              "packed_weights must be what _dyn_quant_pack_4bit_weight made for these features");
 }
 
 // (self, dim, normalization, last_dim_size): the transform reads half of what it gives.
@@ -56,7 +66,8 @@ void transformedBack(const Stack& stack) {
   transformed(stack);
   const auto self = tensor(stack, 0);
   const int64_t last = ints(stack, 1).back(), size = stack.at(3).toInt();
-  TORCH_CHECK(size > 0 && size / 2 + 1 <= self.size(last), "last_dim_size ", size, " wants more of the input's last dimension than its ", self.size(last));
+  TORCH_CHECK(size > 0 && size / 2 + 1 <= self.size(last) && self.size(last) <= std::max<int64_t>(size, 2), "last_dim_size ", size,
+              " wants a last dimension of ", size / 2 + 1, ", got ", self.size(last));
 }
 
 // (grad [n (n - 1) / 2], self [n, m], p, pdist [n (n - 1) / 2])
@@ -102,6 +113,7 @@ void addMatrices(Table& table) {
       {"aten::_fft_r2c", transformed},
       {"aten::_fft_c2c", transformed},
       {"aten::_fft_c2r", transformedBack},
+      {"aten::_dyn_quant_matmul_4bit", fourBits},
       {"aten::_pdist_backward", pairsBackward},
       {"aten::_cholesky_solve_helper", choleskySolve},
       {"aten::_transform_bias_rescale_qkv", rescaleQkv},

@@ -12,7 +12,14 @@ void insertedDimension(const Stack& stack) {
   TORCH_CHECK(tensor(stack, 0).defined() && dim >= 0 && dim <= tensor(stack, 0).dim(), "out_dim ", dim, " is no place for a dimension");
 }
 
-void someTensors(const Stack& stack) { TORCH_CHECK(!stack.at(0).toTensorVector().empty(), "the list of tensors is empty"); }
+// _stack(tensors, dim): the kernel looks at the layout of all tensors but the first.
+void stacked(const Stack& stack) {
+  const auto tensors = stack.at(0).toTensorVector();
+  TORCH_CHECK(!tensors.empty(), "the list of tensors is empty");
+  if (!strided(tensors[0]) || tensors[0].is_contiguous(tensors[0].suggest_memory_format())) return;
+  TORCH_CHECK(std::any_of(tensors.begin() + 1, tensors.end(), [](const at::Tensor& each) { return !each.is_contiguous(); }),
+              "the first tensor must be contiguous where all others are");
+}
 
 // (self, size, stride): not looked at where the stride is negative, or leads out of the memory.
 void aliased(const Stack& stack) {
@@ -24,9 +31,11 @@ void aliased(const Stack& stack) {
     TORCH_CHECK(size >= 0 && (size == 0 || elements <= (int64_t{1} << 62) / size), "a size is out of range");
     elements *= size;
   }
+  // A scalar has one element and no stride.
   int64_t room = self.has_storage() ? static_cast<int64_t>(self.storage().nbytes() / self.element_size()) - self.storage_offset() - 1 : -1;
+  TORCH_CHECK(room >= 0 || elements == 0, "self has no memory for any element");
   for (size_t i = 0; i < sizes.size() && elements > 0; ++i) {
-    TORCH_CHECK(room >= 0 && strides[i] >= 0 && (sizes[i] == 1 || strides[i] <= room / (sizes[i] - 1)), "the strides lead out of the memory of self");
+    TORCH_CHECK(strides[i] >= 0 && (sizes[i] == 1 || strides[i] <= room / (sizes[i] - 1)), "the strides lead out of the memory of self");
     room -= (sizes[i] - 1) * strides[i];
   }
 }
@@ -81,6 +90,32 @@ void quantizationSearch(const Stack& stack) {
               "n_bins must be positive, ratio between 0 and 1, and bit_width between 1 and 16");
 }
 
+// (tensors, dim, out): the kernel of quantized results looks at the first tensor.
+void someToCat(const Stack& stack) {
+  const auto out = tensor(stack, 2);
+  TORCH_CHECK(!out.defined() || !out.is_quantized() || !stack.at(0).toTensorVector().empty(), "the list of tensors is empty");
+}
+
+// (count, prob, ...): a count that is no number is drawn for ever.
+void counted(const Stack& stack) {
+  const auto count = tensor(stack, 0);
+  TORCH_CHECK(!strided(count) || !count.is_cpu() || !at::isFloatingType(count.scalar_type()) || !count.isnan().any().item<bool>(), "count holds NaN");
+}
+
+// (self, noise, lower, upper, training, ...): the noise is written in the order of its memory.
+void noisy(const Stack& stack) {
+  const auto self = tensor(stack, 0), noise = tensor(stack, 1);
+  if (!stack.at(4).toBool()) return;
+  TORCH_CHECK(strided(self) && strided(noise) && noise.sizes() == self.sizes() && sameType(noise, self) && noise.is_non_overlapping_and_dense(),
+              "noise must have the shape and dtype of self, and fill its memory");
+}
+
+// (self, dim, out): written as the input is read.
+void likeResult(const Stack& stack) {
+  const auto self = tensor(stack, 0), out = tensor(stack, 2);
+  TORCH_CHECK(sameSizes(self, out) && strided(self) && sameType(self, out), "out must have the shape and dtype of self");
+}
+
 void notQuantized(const Stack& stack) {
   TORCH_CHECK(!tensor(stack, 0).is_quantized(), "a quantized tensor has no such view");
 }
@@ -121,7 +156,10 @@ void addMisc(Table& table) {
       {"aten::_log_softmax_backward_data", likeInput},
       {"aten::_softmax_backward_data", likeInput},
       {"aten::_remove_batch_dim", insertedDimension},
-      {"aten::_stack", someTensors},
+      {"aten::_stack", stacked},
+      {"aten::cat.out", someToCat},
+      {"aten::concat.out", someToCat},
+      {"aten::concatenate.out", someToCat},
       {"aten::nll_loss_forward", allStrided},
       {"aten::nll_loss_backward", allStrided},
       {"aten::nll_loss2d_forward", allStrided},
@@ -129,6 +167,11 @@ void addMisc(Table& table) {
       {"aten::_new_zeros_with_same_feature_meta", batchDimensions},
       {"aten::range.out", wholeStep},
       {"aten::choose_qparams_optimized", quantizationSearch},
+      {"aten::binomial", counted},
+      {"aten::rrelu_with_noise", noisy},
+      {"aten::rrelu_with_noise_", noisy},
+      {"aten::_logcumsumexp.out", likeResult},
+      {"aten::_neg_view", notQuantized},
       {"aten::_neg_view_copy", notQuantized},
       {"aten::view.dtype", notQuantized},
       {"aten::view_copy.dtype", notQuantized},

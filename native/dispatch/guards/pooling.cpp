@@ -28,6 +28,12 @@ void reflected(const Stack& stack) {
   }
 }
 
+// (grad_output, self, padding): the kernel reads as many numbers as it needs.
+template <size_t Padded>
+void replicated(const Stack& stack) {
+  TORCH_CHECK(ints(stack, 2).size() == 2 * Padded, "padding must have ", 2 * Padded, " numbers");
+}
+
 // (grad_output, self, kernel_size, output_size, indices)
 template <int64_t Rank>
 void fractionalPool(const Stack& stack) {
@@ -103,6 +109,21 @@ void scaled(const Stack& stack) {
   }
 }
 
+// (self, output_size, align_corners, scales..., with antialias): each place of the output lies within the input.
+template <size_t Rank>
+void antialiased(const Stack& stack) {
+  scaled(stack);
+  const auto self = tensor(stack, 0);
+  const auto size = ints(stack, 1);
+  if (!strided(self) || self.dim() != Rank + 2 || size.size() != Rank || stack.at(2).toBool()) return;
+  for (size_t i = 0; i < Rank && 3 + i < stack.size(); ++i) {
+    if (!stack[3 + i].isDouble()) continue;
+    const double scale = stack[3 + i].toDouble();
+    TORCH_CHECK(!(scale > 0) || static_cast<double>(size[i] - 1) / scale < static_cast<double>(self.size(static_cast<int64_t>(2 + i))),
+                "a scale of ", scale, " leads out of the input");
+  }
+}
+
 }  // namespace
 
 void addPooling(Table& table) {
@@ -110,7 +131,11 @@ void addPooling(Table& table) {
     table.emplace(std::string("aten::upsample_") + name, scaled);
     table.emplace(std::string("aten::upsample_") + name + "_backward", scaled);
   }
-  for (const char* name : {"nearest_exact1d", "nearest_exact2d", "nearest_exact3d", "bilinear2d_aa", "bicubic2d_aa", "lanczos2d_aa"}) {
+  for (const char* name : {"bilinear2d_aa", "bicubic2d_aa", "lanczos2d_aa"}) {
+    table.emplace(std::string("aten::_upsample_") + name, antialiased<2>);
+    table.emplace(std::string("aten::_upsample_") + name + "_backward", scaled);
+  }
+  for (const char* name : {"nearest_exact1d", "nearest_exact2d", "nearest_exact3d"}) {
     table.emplace(std::string("aten::_upsample_") + name, scaled);
     table.emplace(std::string("aten::_upsample_") + name + "_backward", scaled);
   }
@@ -130,6 +155,9 @@ void addPooling(Table& table) {
       {"aten::reflection_pad1d_backward", reflected<1>},
       {"aten::reflection_pad2d_backward", reflected<2>},
       {"aten::reflection_pad3d_backward", reflected<3>},
+      {"aten::replication_pad1d_backward", replicated<1>},
+      {"aten::replication_pad2d_backward", replicated<2>},
+      {"aten::replication_pad3d_backward", replicated<3>},
       {"aten::fractional_max_pool2d_backward", fractionalPool<2>},
       {"aten::fractional_max_pool3d_backward", fractionalPool<3>},
   });

@@ -43,7 +43,7 @@ void layers(const std::vector<at::Tensor>& parameters, int64_t gates, int64_t in
   const bool projects = states != hidden;
   const int64_t directions = bidirectional ? 2 : 1;
   const size_t each = 2 + (biases ? 2 : 0) + (projects ? 1 : 0);
-  TORCH_CHECK(count > 0 && parameters.size() == each * count * directions, "wants ", each * count * directions, " weights and biases");
+  TORCH_CHECK(count > 0 && count <= static_cast<int64_t>(parameters.size()) && parameters.size() == each * count * directions, "wants ", each * count * directions, " weights and biases");
   const int64_t rows = gates * hidden;
   for (int64_t i = 0; i < count * directions; ++i) {
     const auto* const mine = parameters.data() + i * each;
@@ -72,6 +72,13 @@ void lstm(const Stack& stack) {
   TORCH_CHECK(states.size() == 2, "hx must be two tensors, the hidden state and the cell state");
   layers(tensors(stack, 2), 4, inputWidth(tensor(stack, 0)), width(states[0]), width(states[1]), stack.at(3).toBool(), stack.at(4).toInt(),
          stack.at(7).toBool());
+  // oneDNN reads as many rows of the states as the input has.
+  const auto input = tensor(stack, 0);
+  TORCH_CHECK(input.dim() == 3, "input must have 3 dimensions");
+  const int64_t batch = input.size(stack.at(8).toBool() ? 0 : 1), stacked = stack.at(4).toInt() * (stack.at(7).toBool() ? 2 : 1);
+  for (const auto& state : states) {
+    TORCH_CHECK(state.dim() == 3 && state.size(0) == stacked && state.size(1) == batch, "hx must be [", stacked, ", ", batch, ", features]");
+  }
 }
 
 // lstm.data(data, batch_sizes, hx [2], params, has_biases, num_layers, dropout, train, bidirectional)

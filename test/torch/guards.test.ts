@@ -1,0 +1,126 @@
+/**
+ * Calls that libtorch does not survive are refused, and those beside them that it does survive are not. The calls
+ * were found by scripts/fuzz.
+ */
+import * as torch from 'landmark-diffusion/torch'
+import { describe, expect, test } from 'vitest'
+
+type Arguments = () => unknown[]
+
+const quantized = () =>
+  torch.call('aten::quantize_per_tensor', [torch.ones([2, 2]), 0.5, 0, 'quint8'])
+const grid = () => torch.ones([1, 2, 3, 3])
+const int64 = (...values: number[]) => torch.tensor(values, { dtype: 'int64' })
+const state = () => torch.ones([1, 2, 5])
+const weights = () => [[20, 3], [20, 5], [20], [20]].map((shape) => torch.ones(shape))
+const volume = () => torch.ones([1, 2, 3, 3, 3])
+
+/** What is refused, the operator, a call that is refused, and one that is not. */
+const calls: [string, string, Arguments, Arguments][] = [
+  [
+    'a quantized tensor seen negated',
+    'aten::_neg_view',
+    () => [quantized()],
+    () => [torch.ones([2])],
+  ],
+  [
+    'nothing joined into a quantized tensor',
+    'aten::cat.out',
+    () => [[], 0, quantized()],
+    () => [[quantized()], 0, quantized()],
+  ],
+  [
+    'fewer paddings than the dimensions want',
+    'aten::replication_pad3d_backward',
+    () => [volume(), volume(), [0]],
+    () => [volume(), volume(), [0, 0, 0, 0, 0, 0]],
+  ],
+  [
+    'zeros of an oneDNN tensor of few bytes',
+    'aten::zero_',
+    () => [torch.call('aten::to_mkldnn', [grid().to('uint8')])],
+    () => [torch.call('aten::to_mkldnn', [grid()])],
+  ],
+  [
+    'a stack of one strided tensor',
+    'aten::_stack',
+    () => [[grid().transpose(2, 3)]],
+    () => [[grid()]],
+  ],
+  [
+    'an alias of an element that is not there',
+    'aten::_reshape_alias_copy',
+    () => [torch.empty([2, 0]), [], []],
+    () => [torch.ones([1]), [], []],
+  ],
+  [
+    'noise that lies in one place',
+    'aten::rrelu_with_noise',
+    () => [grid(), torch.ones([1]).expand([1, 2, 3, 3]), 0.1, 0.3, true],
+    () => [grid(), grid(), 0.1, 0.3, true],
+  ],
+  [
+    'a cumulative result of another shape',
+    'aten::_logcumsumexp.out',
+    () => [grid(), 0, torch.ones([2])],
+    () => [grid(), 0, grid()],
+  ],
+  [
+    'a draw of a count that is no number',
+    'aten::binomial',
+    () => [torch.tensor([NaN]), torch.tensor([0.5])],
+    () => [torch.tensor([5]), torch.tensor([NaN])],
+  ],
+  [
+    'a spectrum that is longer than its signal',
+    'aten::_fft_c2r',
+    () => [torch.ones([18], { dtype: 'complex64' }), [0], 2, 10],
+    () => [torch.ones([6], { dtype: 'complex64' }), [0], 2, 10],
+  ],
+  [
+    'four-bit weights in blocks of nothing',
+    'aten::_dyn_quant_matmul_4bit',
+    () => [torch.ones([2, 32]), torch.ones([68]), 0, 32, 4],
+    () => [torch.ones([2, 32]), torch.ones([68]), 32, 32, 4],
+  ],
+  [
+    'no groups of a convolution',
+    'aten::mkldnn_reorder_conv2d_weight',
+    () => [torch.call('aten::to_mkldnn', [grid()]), [0, 0], [1, 1], [1, 1], 0],
+    () => [torch.call('aten::to_mkldnn', [grid()]), [0, 0], [1, 1], [1, 1], 1],
+  ],
+  [
+    'offsets that do not begin with 0',
+    'aten::_embedding_bag_per_sample_weights_backward',
+    () => [torch.ones([2, 3]), torch.ones([6, 3]), int64(0, 1), int64(1, 2), int64(), 0],
+    () => [torch.ones([2, 3]), torch.ones([6, 3]), int64(0, 1), int64(0, 1), int64(), 0],
+  ],
+  [
+    'states of another batch',
+    'aten::lstm.input',
+    () => [torch.ones([4, 2, 3]), [state(), state()], weights(), true, 1, 0, false, false, true],
+    () => [torch.ones([4, 2, 3]), [state(), state()], weights(), true, 1, 0, false, false, false],
+  ],
+  [
+    'a scale that leads out of the image',
+    'aten::_upsample_bicubic2d_aa',
+    () => [torch.ones([1, 1, 4, 4]), [6, 6], false, 1, 1],
+    () => [torch.ones([1, 1, 4, 4]), [6, 6], false, 1.5, 1.5],
+  ],
+]
+
+describe('a guard', () => {
+  test.each(calls)('refuses %s with ERR_OP (%s)', async (_, name, refused, accepted) => {
+    // The second call of a kind is queued, and fails where it is waited for.
+    const call = (args: Arguments) =>
+      torch.scopeAsync(async () => {
+        await torch.call(name, args())
+        await torch.synchronize()
+      })
+    await call(accepted)
+    await expect(call(refused)).rejects.toMatchObject({
+      code: 'ERR_OP',
+      message: expect.stringMatching(/because libtorch|libtorch would/),
+    })
+  })
+})
