@@ -194,6 +194,9 @@ def quantized():
     yield "_fake_quantize_learnable_per_channel_affine_backward", grad, torch.rand(3, 4), torch.rand(4) + 0.1, torch.zeros(4), 1, 0, 255, 1.0
     yield "choose_qparams_optimized", torch.rand(32), 32, 200, 0.16, 8
     yield "_choose_qparams_per_tensor", x
+    for block in (32, 64):
+        packed = aten._dyn_quant_pack_4bit_weight(torch.randint(0, 255, (4, 32), dtype=torch.uint8), torch.rand(4, 64 // block), None, block, 64, 4)
+        yield "_dyn_quant_matmul_4bit", torch.rand(2, 64), packed, block, 64, 4
     weight = torch.rand(8, 16)
     try:
         int8, columns, scale, zero = aten.fbgemm_linear_quantize_weight(weight)
@@ -234,6 +237,8 @@ def quantized_recurrent():
     hx = torch.rand(1, 2, 5)
     plain = [weight(20, 3), weight(20, 5), torch.rand(20), torch.rand(20)]
     tail = (True, 1, 0.0, False, False)
+    # Its packed weights are objects that no file can hold.
+    yield "quantized_lstm_cell", data[0], [hx[0], hx[0]], plain[0], plain[1], plain[2], plain[3], plain[0], plain[0], plain[2], plain[3], 1.0, 1.0, 0, 0
     yield "quantized_lstm.input_legacy", data, [hx, hx.clone()], plain, *tail, False
     yield "quantized_lstm.data_legacy", packed, batches, [hx, hx.clone()], plain, *tail
     yield "quantized_gru.input_legacy", data, hx, plain, *tail, False
@@ -463,8 +468,6 @@ def convolution():
     yield "conv_tbc", torch.rand(5, 2, 3), torch.rand(3, 3, 4), torch.rand(4), 1
     yield "conv_tbc_backward", torch.rand(5, 2, 4), torch.rand(5, 2, 3), torch.rand(3, 3, 4), torch.rand(4), 1
     yield "_unsafe_view", image, [2, 25]
-    for name in ("_nnpack_spatial_convolution",):
-        yield name, image, weight, torch.rand(3), [1, 1], [1, 1]
     yield "conv_depthwise3d", volume, torch.rand(2, 1, 3, 3, 3), [3, 3, 3], None, [1, 1, 1], [1, 1, 1], [1, 1, 1]
     im2col = aten.im2col(image, [3, 3], [1, 1], [1, 1], [1, 1])
     yield "im2col", image, [3, 3], [1, 1], [1, 1], [1, 1]
@@ -592,6 +595,10 @@ def aliases():
 
 def plain():
     yield "get_gradients", 1
+    for self in (torch.rand(4), torch.rand(2, 3)):
+        yield "_cummin_helper", self, torch.empty_like(self), torch.empty_like(self, dtype=torch.int64), 0
+    for tail, out in (("", {}), (".out", {"out": torch.rand(1)})):
+        yield f"_nnpack_spatial_convolution{tail}", torch.rand(1, 2, 4, 4), torch.rand(3, 5, 3, 3), None, [0, 0], out
     yield "_remove_batch_dim", torch.rand(2, 3), 1, 4, 1
     yield "_is_any_true", torch.tensor([False, True])
     yield "_is_all_true", torch.tensor([False, True])

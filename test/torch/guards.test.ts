@@ -24,6 +24,12 @@ const calls: [string, string, Arguments, Arguments][] = [
     () => [torch.ones([2])],
   ],
   [
+    'a lazy copy of a quantized tensor',
+    'aten::_lazy_clone',
+    () => [quantized()],
+    () => [torch.ones([2])],
+  ],
+  [
     'nothing joined into a quantized tensor',
     'aten::cat.out',
     () => [[], 0, quantized()],
@@ -44,8 +50,8 @@ const calls: [string, string, Arguments, Arguments][] = [
   [
     'a stack of one strided tensor',
     'aten::_stack',
-    () => [[grid().transpose(2, 3)]],
-    () => [[grid()]],
+    () => [[torch.ones([8, 9]).at('...', '1:8:2')]],
+    () => [[torch.ones([8, 9])]],
   ],
   [
     'an alias of an element that is not there',
@@ -60,10 +66,10 @@ const calls: [string, string, Arguments, Arguments][] = [
     () => [grid(), grid(), 0.1, 0.3, true],
   ],
   [
-    'a cumulative result of another shape',
+    'a cumulative result of another dtype',
     'aten::_logcumsumexp.out',
-    () => [grid(), 0, torch.ones([2])],
-    () => [grid(), 0, grid()],
+    () => [grid(), 0, torch.ones([1, 2, 3, 3], { dtype: 'float16' })],
+    () => [grid(), 0, torch.empty([0])],
   ],
   [
     'a draw of a count that is no number',

@@ -12,13 +12,13 @@ void insertedDimension(const Stack& stack) {
   TORCH_CHECK(tensor(stack, 0).defined() && dim >= 0 && dim <= tensor(stack, 0).dim(), "out_dim ", dim, " is no place for a dimension");
 }
 
-// _stack(tensors, dim): the kernel looks at the layout of all tensors but the first.
+// _stack(tensors, dim): where all others are contiguous, the kernel takes the first tensor for contiguous too.
 void stacked(const Stack& stack) {
   const auto tensors = stack.at(0).toTensorVector();
   TORCH_CHECK(!tensors.empty(), "the list of tensors is empty");
-  if (!strided(tensors[0]) || tensors[0].is_contiguous(tensors[0].suggest_memory_format())) return;
+  if (!strided(tensors[0]) || tensors[0].is_non_overlapping_and_dense()) return;
   TORCH_CHECK(std::any_of(tensors.begin() + 1, tensors.end(), [](const at::Tensor& each) { return !each.is_contiguous(); }),
-              "the first tensor must be contiguous where all others are");
+              "the first tensor must fill its memory where all others are contiguous");
 }
 
 // (self, size, stride): not looked at where the stride is negative, or leads out of the memory.
@@ -110,10 +110,10 @@ void noisy(const Stack& stack) {
               "noise must have the shape and dtype of self, and fill its memory");
 }
 
-// (self, dim, out): written as the input is read.
-void likeResult(const Stack& stack) {
+// (self, dim, out): the kernel makes out as large as it should be, but takes its dtype for that of self.
+void sameTypeOut(const Stack& stack) {
   const auto self = tensor(stack, 0), out = tensor(stack, 2);
-  TORCH_CHECK(sameSizes(self, out) && strided(self) && sameType(self, out), "out must have the shape and dtype of self");
+  TORCH_CHECK(strided(self) && strided(out) && sameType(self, out), "out must have the dtype of self");
 }
 
 void notQuantized(const Stack& stack) {
@@ -170,7 +170,8 @@ void addMisc(Table& table) {
       {"aten::binomial", counted},
       {"aten::rrelu_with_noise", noisy},
       {"aten::rrelu_with_noise_", noisy},
-      {"aten::_logcumsumexp.out", likeResult},
+      {"aten::_logcumsumexp.out", sameTypeOut},
+      {"aten::_lazy_clone", notQuantized},
       {"aten::_neg_view", notQuantized},
       {"aten::_neg_view_copy", notQuantized},
       {"aten::view.dtype", notQuantized},
