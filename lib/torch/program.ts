@@ -127,6 +127,8 @@ interface Recording {
   readonly results: readonly Signature[]
   readonly shape: unknown
   readonly leaves: readonly LeafState[]
+  /** Those whose gradients it makes or clears; each call goes through them. */
+  readonly changed: readonly (LeafState & { readonly after: Signature | null })[]
   /** The version of gradients for which its leaves were last looked at, and the answer. */
   version: number
   fits: boolean
@@ -199,9 +201,7 @@ class Recordings {
     })
     const { length } = results
     const queued = native.replay(recording.program, tensors.length, generators.length, length)
-    for (const { leaf, after } of recording.leaves) {
-      if (after !== undefined) setGradientKind(tensorOf(leaf, tensors), after)
-    }
+    for (const { leaf, after } of recording.changed) setGradientKind(tensorOf(leaf, tensors), after)
     this.#last = recording
     this.#replayed++
     const result = fill(recording.shape, results)
@@ -273,7 +273,7 @@ class Recordings {
             leaf.disposed ? [] : stateOf(leaf, given.tensors, before[i], after[i]),
           )
           const known = { program, traces, shape, results: signatures, leaves: states }
-          this.#keep(entry, { ...known, version: -1, fits: false })
+          this.#keep(entry, { ...known, changed: states.filter(changes), version: -1, fits: false })
         },
         (error: unknown) => {
           traces.release()
@@ -359,6 +359,10 @@ interface Ended {
 function free({ program, traces }: Recording): void {
   addon().native.disposeProgram(program)
   traces.release()
+}
+
+function changes(state: LeafState): state is LeafState & { readonly after: Signature | null } {
+  return state.after !== undefined
 }
 
 function tensorOf(leaf: Leaf, tensors: readonly Tensor[]): Tensor {

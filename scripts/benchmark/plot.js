@@ -14,7 +14,9 @@ export function writePlot(file, options, { title, subtitle }) {
   const [width, height] = ['width', 'height'].map((name) => Number(svg.getAttribute(name)))
   svg.setAttribute('y', String(top))
   // Plot computes coordinates in full precision; a hundredth of a pixel is enough.
-  const inner = svg.outerHTML.replace(/(\d\.\d{2})\d+/g, '$1')
+  const inner = svg.outerHTML.replace(/="[^"]*"/g, (value) =>
+    value.replace(/(\d\.\d{2})\d+/g, '$1'),
+  )
   writeFileSync(
     file,
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height + top}" width="${width}" height="${height + top}" font-family="sans-serif">
@@ -116,7 +118,7 @@ function names(points) {
   return Object.keys(colours).flatMap((name) => points.find(({ what }) => what === name) ?? [])
 }
 
-/** losses: { run, list }, smooth: { run, step, loss } -> loss over steps, a colour a run. */
+/** losses: { run, list }, smooth: { run, middle, loss } -> loss over steps, a colour a run. */
 export function curves(losses, smooth) {
   const dots = losses.flatMap(({ run, list }) =>
     list.map((loss, i) => ({ run, step: i + 1, loss })),
@@ -127,19 +129,17 @@ export function curves(losses, smooth) {
     marginRight: 40,
     x: { label: 'step' },
     y: { label: 'loss', grid: true },
-    color: { domain: runs, scheme: 'paired' },
+    color: { domain: runs, range: ['#1f77b4', '#d62728', '#85b4d9', '#eb9a9a'] },
     marks: [
-      Plot.dot(dots, { x: 'step', y: 'loss', fill: 'run', r: 1, fillOpacity: 0.35 }),
-      Plot.lineY(smooth, { x: 'step', y: 'loss', stroke: 'run', strokeWidth: 2 }),
+      Plot.dot(dots, { x: 'step', y: 'loss', fill: 'run', r: 1, fillOpacity: 0.6 }),
+      Plot.lineY(smooth, { x: 'middle', y: 'loss', stroke: 'run', strokeWidth: 2 }),
       runs.map((run, i) =>
-        Plot.text(smooth.filter((point) => point.run === run).slice(-1), {
-          x: 'step',
-          y: 'loss',
-          text: ({ loss }) => `${run}: ${loss.toFixed(3)}`,
-          fill: 'run',
-          stroke: 'white',
-          textAnchor: 'end',
-          dy: -12 - 16 * i,
+        Plot.text([run], {
+          frameAnchor: 'top-right',
+          text: (name) => name,
+          fill: (name) => name,
+          dx: -8,
+          dy: 8 + 18 * i,
         }),
       ),
     ],

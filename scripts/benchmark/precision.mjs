@@ -66,7 +66,12 @@ const width = Math.ceil(steps / windows)
 const smooth = losses.flatMap(({ run, list }) =>
   Array.from({ length: Math.floor(list.length / width) }, (_, w) => {
     const part = list.slice(w * width, (w + 1) * width)
-    return { run, step: (w + 1) * width, loss: part.reduce((sum, x) => sum + x, 0) / part.length }
+    return {
+      run,
+      step: (w + 1) * width,
+      middle: (w + 0.5) * width,
+      loss: part.reduce((sum, x) => sum + x, 0) / part.length,
+    }
   }),
 )
 const rows = Array.from({ length: windows }, (_, w) => {
@@ -81,7 +86,11 @@ const rows = Array.from({ length: windows }, (_, w) => {
 })
 const title = `Training ${preset} in float32 and in bfloat16: loss`
 printTable(title, rows)
-const result = { benchmark: 'precision', title, preset, steps, images, rows, losses }
+const rounded = losses.map(({ run, list }) => ({
+  run,
+  list: list.map((loss) => Number(loss.toFixed(4))),
+}))
+const result = { benchmark: 'precision', title, preset, steps, images, rows, losses: rounded }
 writeJson(values.json, result)
 if (values.out) {
   writeJson(join(values.out, 'precision.json'), result)
