@@ -30,6 +30,30 @@ const calls: [string, string, Arguments, Arguments][] = [
     () => [torch.ones([2])],
   ],
   [
+    'an oneDNN tensor copied to places of a strided one',
+    'aten::index_copy',
+    () => [torch.ones([2, 2]), 0, int64(0), torch.call('aten::to_mkldnn', [torch.ones([1, 2])])],
+    () => [torch.ones([2, 2]), 0, int64(0), torch.ones([1, 2])],
+  ],
+  [
+    'weights of no channel',
+    'aten::_batch_norm_with_update_functional',
+    () => [grid(), torch.ones([0]), torch.ones([2]), torch.ones([2]), torch.ones([2]), 0.1, 1e-5],
+    () => [grid(), torch.ones([2]), torch.ones([2]), torch.ones([2]), torch.ones([2]), 0.1, 1e-5],
+  ],
+  [
+    'a target that is no class',
+    'aten::nll_loss_backward',
+    () => [torch.ones([2]), torch.ones([2, 3]), int64(0, 9), null, 0, -100, torch.ones([])],
+    () => [torch.ones([2]), torch.ones([2, 3]), int64(0, -100), null, 0, -100, torch.ones([])],
+  ],
+  [
+    'indices in no bag',
+    'aten::embedding_bag.padding_idx',
+    () => [torch.ones([6, 3]), int64(0, 1), int64(), false, 0, false, null, false, 1],
+    () => [torch.ones([6, 3]), int64(0, 1), int64(0), false, 0, false, null, false, 1],
+  ],
+  [
     'nothing joined into a quantized tensor',
     'aten::cat.out',
     () => [[], 0, quantized()],

@@ -152,6 +152,12 @@ void offsetOrBagged(const at::Tensor& gradient, const at::Tensor& indices, const
               "offsets must begin with 0, and be no more than the gradient's bags");
 }
 
+// (weight, indices, offsets, ...)
+void someBags(const Stack& stack) {
+  const auto indices = tensor(stack, 1), offsets = tensor(stack, 2);
+  TORCH_CHECK(!strided(indices) || !strided(offsets) || indices.numel() == 0 || offsets.numel() > 0, "offsets are empty, and indices are not");
+}
+
 void bags(const at::Tensor& gradient, const at::Tensor& sizes, const at::Tensor& maxima, int64_t rows, int64_t mode) {
   TORCH_CHECK(isIndex(sizes) && sizes.dim() == 1 && (mode == 0 || sizes.size(0) == gradient.size(0)), "bag_size must have one value per bag");
   if (mode != 2) return;
@@ -195,6 +201,9 @@ void addIndices(Table& table) {
   table.merge(Table{
       {"aten::segment_reduce", segmentReduce},
       {"aten::_segment_reduce_backward", segmentReduceBackward},
+      {"aten::embedding_bag", someBags},
+      {"aten::_embedding_bag", someBags},
+      {"aten::_embedding_bag_forward_only", someBags},
       {"aten::_embedding_bag_backward", bagBackward},
       {"aten::_embedding_bag_dense_backward", bagDenseBackward},
       {"aten::_embedding_bag_per_sample_weights_backward", bagWeightsBackward},

@@ -64,6 +64,18 @@ void allStrided(const Stack& stack) {
   }
 }
 
+// (grad_output, self [.., C] or [N, C, ..], target, weight?, reduction, ignore_index, ...): written where the targets say.
+void classified(const Stack& stack) {
+  allStrided(stack);
+  const auto self = tensor(stack, 1), target = tensor(stack, 2);
+  TORCH_CHECK(self.defined() && self.dim() > 0 && target.defined(), "wants scores of each class, and targets");
+  if (!self.is_cpu() || !target.is_cpu()) return;
+  const int64_t classes = self.size(self.dim() == 1 ? 0 : 1), ignored = stack.at(5).toInt();
+  for (const int64_t value : valuesOf(target)) {
+    TORCH_CHECK(value == ignored || (value >= 0 && value < classes), "target ", value, " is none of ", classes, " classes");
+  }
+}
+
 // (self, other, self_num_batch_dims)
 void batchDimensions(const Stack& stack) {
   const int64_t count = stack.at(2).toInt();
@@ -160,10 +172,12 @@ void addMisc(Table& table) {
       {"aten::cat.out", someToCat},
       {"aten::concat.out", someToCat},
       {"aten::concatenate.out", someToCat},
+      {"aten::index_copy", allStrided},
+      {"aten::index_copy_", allStrided},
       {"aten::nll_loss_forward", allStrided},
-      {"aten::nll_loss_backward", allStrided},
+      {"aten::nll_loss_backward", classified},
       {"aten::nll_loss2d_forward", allStrided},
-      {"aten::nll_loss2d_backward", allStrided},
+      {"aten::nll_loss2d_backward", classified},
       {"aten::_new_zeros_with_same_feature_meta", batchDimensions},
       {"aten::range.out", wholeStep},
       {"aten::choose_qparams_optimized", quantizationSearch},

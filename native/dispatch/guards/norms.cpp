@@ -113,6 +113,7 @@ void addNorms(Table& table) {
       {"aten::_native_batch_norm_legit", batchNorm},
       {"aten::_native_batch_norm_legit_functional", batchNorm},
       {"aten::_batch_norm_with_update", batchNorm},
+      {"aten::_batch_norm_with_update_functional", batchNorm},
       {"aten::_native_batch_norm_legit_no_training", batchNorm},
       {"aten::native_batch_norm_backward", batchNormBackward},
       {"aten::batch_norm_backward", batchNormBackward},
