@@ -245,6 +245,7 @@ function isKnown(wanted) {
   const lines = readFileSync(values.figures, 'utf8').trim().split('\n').filter(Boolean)
   return lines
     .map((line) => JSON.parse(line))
+    .filter((found) => typeof found.ratio === 'number')
     .some((found) => Object.entries({ ...wanted, device, tiny }).every(([k, v]) => found[k] === v))
 }
 
@@ -324,18 +325,21 @@ async function besidePyTorch(modes) {
     }
   }
   python.end()
-  return sides
+  return { sides, compared: hello !== null }
 }
+
+const noPyTorch = 'there was no PyTorch to compare with'
 
 async function step() {
   const modes = ['float32', 'amp', 'bfloat16'].map((precision) => ({ mode: 'eager', precision }))
-  const sides = await besidePyTorch(tiny ? modes.slice(0, 2) : modes.reverse())
+  const { sides, compared } = await besidePyTorch(modes.reverse())
   for (const [precision, { work, programs }] of Object.entries(sides)) {
     const list = (await interleaved({ step: inScope(work.step) }, tiny ? 1 : 3)).step
     figure('step, operator by operator', { precision, ...summary(list) })
     figure('program of a step', { precision, ...programs.step.stats() })
   }
   figure('memory', torch.memory().devices[device] ?? torch.memory().devices.cpu)
+  if (!compared) throw new Error(noPyTorch)
 }
 
 /** torch.compile takes minutes for each: the most telling first. */
@@ -346,7 +350,8 @@ async function compile() {
     { mode: 'compile', precision: 'amp' },
     { mode: 'compile', precision: 'float32' },
   ]
-  await besidePyTorch(tiny ? all.slice(0, 1) : all)
+  const { compared } = await besidePyTorch(tiny ? all.slice(0, 1) : all)
+  if (!compared) throw new Error(noPyTorch)
 }
 
 /** scripts/gpu/step.py, asked one question a line; `ask` gives null where it cannot run. */

@@ -60,6 +60,8 @@ class Side:
         model = model.to(self.device, memory_format=torch.channels_last)
         if precision == "bfloat16":
             model = model.bfloat16()
+            # The noised heatmaps are float32, as the tables of the schedule are.
+            model.register_forward_pre_hook(lambda _, inputs: (inputs[0].bfloat16(), *inputs[1:]))
         optimizer = torch.optim.AdamW(model.parameters(), lr=self.options["lr"], weight_decay=1e-4, fused=True)
         objective = Objective("x0", NoiseSchedule(timesteps=200))
         batch = {name: self.tensors[name] for name in ("image", "target", "mask")}

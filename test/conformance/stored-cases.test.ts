@@ -15,7 +15,13 @@ const folder = fileURLToPath(new URL('../fixtures/conformance/', import.meta.url
 const files = readdirSync(folder).filter((name) => name.startsWith('cases'))
 const cases = files.map((name) => [...readCases(join(folder, name))])
 
-describe('torch.call gives what PyTorch gives', () => {
+/** Operators and their last bits differ from release to release. */
+const madeWith = '2.13'
+const here = torch.versions().libtorch
+const elsewhere = !here.startsWith(`${madeWith}.`)
+const because = elsewhere ? ` (skipped: libtorch is ${here}, the cases are of ${madeWith})` : ''
+
+describe.skipIf(elsewhere)(`torch.call gives what PyTorch gives${because}`, () => {
   const outcomes: (Outcome & { op: string })[] = []
 
   test.each(files.map((name, i) => [name, i] as const))('for each case of %s', async (_, i) => {

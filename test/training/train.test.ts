@@ -82,19 +82,23 @@ describe('a run', () => {
     expect(eventsOf(rest, 'end')[0]).toMatchObject({ reason: 'done', step: 8 })
   })
 
-  test('that diverges stops with a clear error, and keeps its last good checkpoint', async () => {
-    const out = temporaryFolder()
-    const set = ['train.steps=40', 'train.checkpointEvery=2', 'train.validation.images=0']
-    await runToEnd({ preset: 'tiny', data, out, set }, { stopAfter: 2 })
-    const config = join(out, 'config.yaml')
-    writeFileSync(config, readFileSync(config, 'utf8').replace('lr: 0.001', 'lr: 1e30'))
-    await expect(runToEnd({ out, resume: true })).rejects.toMatchObject({
-      code: 'ERR_DIVERGED',
-      message: expect.stringContaining('lower train.lr'),
-    })
-    const kept = await readCheckpointMetadata(join(out, 'checkpoints/last.safetensors'))
-    expect(kept?.progress.step).toBeLessThan(10)
-  })
+  test.each(['float32', 'bfloat16'])(
+    'that diverges in %s stops with a clear error, and keeps its last good checkpoint',
+    async (precision) => {
+      const out = temporaryFolder()
+      const set = ['train.steps=40', 'train.checkpointEvery=2', 'train.validation.images=0']
+      set.push(`train.precision=${precision}`)
+      await runToEnd({ preset: 'tiny', data, out, set }, { stopAfter: 2 })
+      const config = join(out, 'config.yaml')
+      writeFileSync(config, readFileSync(config, 'utf8').replace('lr: 0.001', 'lr: 1e30'))
+      await expect(runToEnd({ out, resume: true })).rejects.toMatchObject({
+        code: 'ERR_DIVERGED',
+        message: expect.stringContaining('lower train.lr'),
+      })
+      const kept = await readCheckpointMetadata(join(out, 'checkpoints/last.safetensors'))
+      expect(kept?.progress.step).toBeLessThan(10)
+    },
+  )
 })
 
 describe('what cannot be trained on is refused with its name:', () => {
