@@ -70,6 +70,7 @@ export interface NativeVersions {
 export interface NativeMemory {
   readonly devices: Readonly<Record<string, DeviceMemory>>
   readonly reportedBytes: number
+  readonly preparedBytes: number
   readonly shared: number
   readonly queued: number
 }

@@ -16,6 +16,8 @@ export interface Memory extends DeviceMemory {
   readonly scopes: readonly ScopeMemory[]
   /** What V8 was told that tensors of the CPU hold for long; by one thread, for the whole process. */
   readonly reportedBytes: number
+  /** Of `bytes`, what programs keep of transformed weights, at most 512 MiB; `emptyCache()` and two idle seconds let it go. */
+  readonly preparedBytes: number
   /** Tensors offered by `share()`, in all threads, that nobody received yet. */
   readonly shared: number
   /** Ops of this thread that are queued and not yet done. */

@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "kernels/conv2d/conv2d.h"
+#include "kernels/conv2d/prepared.h"
 #include "kernels/fused_adamw_ema/fused_adamw_ema.h"
 #include "kernels/group_norm_silu/group_norm_silu.h"
 #include "kernels/group_norm_silu/residual.h"
@@ -13,6 +14,7 @@
 #include "kernels/rmsprop/rmsprop.h"
 #include "kernels/rng_state/rng_state.h"
 #include "kernels/spatial_softmax_loss/spatial_softmax_loss.h"
+#include "runtime/cpu_allocator.h"
 #ifdef LD_CUDA
 #include "cuda/kernels.h"
 #endif
@@ -37,6 +39,7 @@ void registerKernels() {
     library->impl("set_rng_state", torch::dispatch(own, &setRngState));
     registerGroupNorm(*library);
     registerConv2d(*library);
+    onCpuTrim(&winograd::dropPrepared);
     registerSpatialSoftmaxLoss(*library);
     registerFusedAdamwEma(*library);
     library->def(kResidualStatisticsSchema);

@@ -7,6 +7,7 @@
 
 #include <atomic>
 
+#include "kernels/conv2d/prepared.h"
 #include "napi/environment.h"
 #include "runtime/cpu_allocator.h"
 #include "runtime/devices.h"
@@ -58,6 +59,7 @@ Napi::Value Environment::memory(const Info& info) {
   }
   auto result = Napi::Object::New(env);
   result.Set("devices", devices);
+  result.Set("preparedBytes", static_cast<double>(winograd::preparedBytes()));
   result.Set("reportedBytes", static_cast<double>(reportedBytes_));
   result.Set("shared", static_cast<double>(SharedTensors::instance().waiting()));
   result.Set("queued", static_cast<double>(session_->submitted.load() - session_->executed.load()));

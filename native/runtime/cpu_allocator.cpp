@@ -175,6 +175,8 @@ CachingAllocator& allocator() {
   return *instance;
 }
 
+void (*releaseOthers)() = nullptr;
+
 void CachingAllocator::release(void* data) {
   if (data != nullptr) allocator().put(static_cast<Header*>(data) - 1);
 }
@@ -191,6 +193,11 @@ void resetCpuPeak() { allocator().resetPeak(); }
 
 uint64_t cpuMemoryHeld() { return allocator().held(); }
 
-void trimCpuCache() { allocator().trim(); }
+void trimCpuCache() {
+  if (releaseOthers != nullptr) releaseOthers();
+  allocator().trim();
+}
+
+void onCpuTrim(void (*release)()) { releaseOthers = release; }
 
 }  // namespace ld

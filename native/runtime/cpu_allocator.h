@@ -26,4 +26,7 @@ uint64_t cpuMemoryHeld();
 // Gives every cached block back to the system.
 void trimCpuCache();
 
+// From now on a trim begins with this call, for what others keep to be faster. Once, at the start.
+void onCpuTrim(void (*release)());
+
 }  // namespace ld

@@ -63,6 +63,41 @@ at::Tensor plain(const at::Tensor& x, const at::Tensor& weight, const Optional& 
 
 at::Tensor perImage(const at::Tensor& bias) { return bias.reshape({bias.size(0), bias.size(1), 1, 1}); }
 
+at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const Optional& bias, const Optional& residual, int64_t stride,
+                    int64_t padding, bool keep) {
+  const auto shape = checkConv2d(x, weight, bias, residual, stride, padding);
+  const bool hasBias = bias && bias->defined(), each = hasBias && bias->dim() == 2, add = residual && residual->defined();
+  const at::Tensor shared = hasBias && !each ? *bias : at::Tensor();
+  at::Tensor y;
+  switch (wayOf(x, weight, stride, padding)) {
+    case Way::Nothing:
+      y = at::empty(shape, x.options(), kLast).zero_();
+      if (shared.defined()) y.add_(shared.reshape({1, -1, 1, 1}));
+      break;
+    case Way::Winograd:
+      return winograd::forward(x.contiguous(kLast), weight.contiguous(), hasBias ? bias->contiguous() : at::Tensor(),
+                               add ? residual->contiguous(kLast) : at::Tensor(), keep);
+    case Way::Product: {
+      const at::Tensor pixels = rows(x.contiguous(kLast)), factor = flat(weight).t();
+      y = picture(product(pixels, factor, shared), shape);
+      break;
+    }
+    case Way::Unfolded:
+      y = product(flat(weight), unfolded(x)).reshape(shape).contiguous(kLast);
+      if (shared.defined()) y.add_(shared.reshape({1, -1, 1, 1}));
+      break;
+    case Way::Contiguous:
+      y = plain(x.contiguous(), weight, shared.defined() ? Optional(shared) : std::nullopt, stride, padding).contiguous(kLast);
+      break;
+    case Way::Last:
+      y = plain(x.contiguous(kLast), weight, shared.defined() ? Optional(shared) : std::nullopt, stride, padding).contiguous(kLast);
+      break;
+  }
+  if (each) y.add_(perImage(*bias));
+  if (add) y.add_(*residual);
+  return y;
+}
+
 }  // namespace
 
 std::array<int64_t, 4> checkConv2d(const at::Tensor& x, const at::Tensor& weight, const Optional& bias, const Optional& residual,
@@ -96,37 +131,12 @@ std::array<int64_t, 4> checkConv2d(const at::Tensor& x, const at::Tensor& weight
 
 at::Tensor conv2d(const at::Tensor& x, const at::Tensor& weight, const Optional& bias, const Optional& residual, int64_t stride,
                   int64_t padding) {
-  const auto shape = checkConv2d(x, weight, bias, residual, stride, padding);
-  const bool hasBias = bias && bias->defined(), each = hasBias && bias->dim() == 2, add = residual && residual->defined();
-  const at::Tensor shared = hasBias && !each ? *bias : at::Tensor();
-  at::Tensor y;
-  switch (wayOf(x, weight, stride, padding)) {
-    case Way::Nothing:
-      y = at::empty(shape, x.options(), kLast).zero_();
-      if (shared.defined()) y.add_(shared.reshape({1, -1, 1, 1}));
-      break;
-    case Way::Winograd:
-      return winograd::forward(x.contiguous(kLast), weight.contiguous(), hasBias ? bias->contiguous() : at::Tensor(),
-                               add ? residual->contiguous(kLast) : at::Tensor());
-    case Way::Product: {
-      const at::Tensor pixels = rows(x.contiguous(kLast)), factor = flat(weight).t();
-      y = picture(product(pixels, factor, shared), shape);
-      break;
-    }
-    case Way::Unfolded:
-      y = product(flat(weight), unfolded(x)).reshape(shape).contiguous(kLast);
-      if (shared.defined()) y.add_(shared.reshape({1, -1, 1, 1}));
-      break;
-    case Way::Contiguous:
-      y = plain(x.contiguous(), weight, shared.defined() ? Optional(shared) : std::nullopt, stride, padding).contiguous(kLast);
-      break;
-    case Way::Last:
-      y = plain(x.contiguous(kLast), weight, shared.defined() ? Optional(shared) : std::nullopt, stride, padding).contiguous(kLast);
-      break;
-  }
-  if (each) y.add_(perImage(*bias));
-  if (add) y.add_(*residual);
-  return y;
+  return convolve(x, weight, bias, residual, stride, padding, false);
+}
+
+at::Tensor conv2dPrepared(const at::Tensor& x, const at::Tensor& weight, const Optional& bias, const Optional& residual, int64_t stride,
+                          int64_t padding) {
+  return convolve(x, weight, bias, residual, stride, padding, weight.is_contiguous());
 }
 
 Conv2dGradients conv2dBackward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight, int64_t stride, int64_t padding,

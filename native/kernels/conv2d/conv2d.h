@@ -19,6 +19,10 @@ namespace ld {
 inline constexpr auto kConv2dSchema =
     "conv2d(Tensor x, Tensor weight, Tensor? bias=None, Tensor? residual=None, int stride=1, int padding=0) -> Tensor";
 
+// The same to the last bit, for weights that seldom change: keeps what it makes of them (prepared.h). Without gradients.
+inline constexpr auto kConv2dPreparedSchema =
+    "conv2d_prepared(Tensor x, Tensor weight, Tensor? bias=None, Tensor? residual=None, int stride=1, int padding=0) -> Tensor";
+
 // dbias is [K], or [N, K] with bias_per_image. The residual's gradient is dy.
 inline constexpr auto kConv2dBackwardSchema =
     "conv2d_backward(Tensor dy, Tensor x, Tensor weight, int stride, int padding, bool bias_per_image, bool[3] output_mask) -> "
@@ -33,6 +37,8 @@ using Conv2dGradients = std::tuple<at::Tensor, at::Tensor, at::Tensor>;
 // For every device: on others than the CPU, libtorch's convolution.
 at::Tensor conv2d(const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
                   const std::optional<at::Tensor>& residual, int64_t stride, int64_t padding);
+at::Tensor conv2dPrepared(const at::Tensor& x, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
+                          const std::optional<at::Tensor>& residual, int64_t stride, int64_t padding);
 Conv2dGradients conv2dBackward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight, int64_t stride, int64_t padding,
                                bool biasPerImage, std::array<bool, 3> mask);
 

@@ -108,12 +108,16 @@ at::Tensor autocast(const at::Tensor& x, const at::Tensor& weight, const Optiona
 
 void registerConv2d(torch::Library& library) {
   library.def(kConv2dSchema);
+  library.def(kConv2dPreparedSchema);
   library.def(kConv2dBackwardSchema);
   library.impl("conv2d", c10::DispatchKey::CompositeExplicitAutograd, &conv2d);
   library.impl("conv2d", c10::DispatchKey::Meta, &meta);
   library.impl("conv2d", c10::DispatchKey::Autograd, &autograd);
   library.impl("conv2d", c10::DispatchKey::AutocastCPU, &autocast<c10::DeviceType::CPU>);
   library.impl("conv2d", c10::DispatchKey::AutocastCUDA, &autocast<c10::DeviceType::CUDA>);
+  library.impl("conv2d_prepared", c10::DispatchKey::CompositeExplicitAutograd, &conv2dPrepared);
+  library.impl("conv2d_prepared", c10::DispatchKey::Meta, &meta);
+  library.impl("conv2d_prepared", c10::DispatchKey::Autograd, torch::autograd::autogradNotImplementedFallback());
   library.impl("conv2d_backward", c10::DispatchKey::CompositeExplicitAutograd, &conv2dBackward);
   library.impl("conv2d_backward", c10::DispatchKey::Meta, &metaBackward);
   library.impl("conv2d_backward", c10::DispatchKey::Autograd, torch::autograd::autogradNotImplementedFallback());

@@ -194,6 +194,26 @@ void transformWeights(const float* w, bool rotated, int64_t inputs, int64_t outp
   }
 }
 
+uint64_t fingerprint(const float* values, int64_t count) {
+  constexpr int64_t kLanes = 64, kStep = kLanes * 2;  // words of two floats
+  uint64_t lanes[kLanes], words[kLanes];
+  for (int64_t i = 0; i < kLanes; ++i) lanes[i] = static_cast<uint64_t>(i);
+  const auto add = [&] {
+    for (int64_t i = 0; i < kLanes; ++i) lanes[i] = mixed(lanes[i], words[i]);
+  };
+  int64_t i = 0;
+  for (; i + kStep <= count; i += kStep) {
+    std::memcpy(words, values + i, sizeof(words));
+    add();
+  }
+  std::memset(words, 0, sizeof(words));
+  std::memcpy(words, values + i, sizeof(float) * static_cast<size_t>(count - i));
+  add();
+  uint64_t all = static_cast<uint64_t>(count);
+  for (const uint64_t lane : lanes) all = mixed(all, lane);
+  return all;
+}
+
 int64_t convolveScratch(const Geometry& g, int64_t block) {
   return kPoints * (pointStride(block * g.inputs) + pointStride(block * panelsOf(g.outputs) * kPanel)) + std::max(g.inputs, g.outputs);
 }

@@ -24,6 +24,12 @@ struct Geometry {
   int64_t tiles() const { return images * tilesDown() * tilesAcross(); }
 };
 
+// A step of a fingerprint: one to one in each of its arguments, so that a change of one word alone is never missed.
+inline uint64_t mixed(uint64_t before, uint64_t word) {
+  const uint64_t product = (before ^ word) * 0x9e3779b97f4a7c15u;
+  return product << 29 | product >> 35;
+}
+
 // Output channels, or with `biasPerImage` [images, outputs]; residual has y's shape; both may be null.
 struct Addends {
   const float* bias;
@@ -36,6 +42,8 @@ LD_FOR_EACH_CAPABILITY(
     // Transforms the filters of some panels. `rotated` reads w [inputs][outputs][3][3] turned by 180 degrees, as the
     // gradient of the input wants it; else w is [outputs][inputs][3][3].
     void transformWeights(const float* w, bool rotated, int64_t inputs, int64_t outputs, int64_t firstPanel, int64_t lastPanel, float* u);
+    // 64 bits that tell these values from others.
+    uint64_t fingerprint(const float* values, int64_t count);
     // Floats of scratch memory that `convolve` wants for blocks of that many tiles.
     int64_t convolveScratch(const Geometry& g, int64_t block);
     // y of the tiles first to last.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "kernels/conv2d/prepared.h"
 #include "kernels/conv2d/vector.h"
 
 namespace ld::winograd {
@@ -14,6 +15,7 @@ namespace {
 
 constexpr int64_t kBlock = 24;       // tiles that are multiplied together: their windows stay in the second cache
 constexpr int64_t kSumBlock = 64;    // the same for sums over tiles
+constexpr int64_t kFewTiles = 512;     // up to so many, filters cost so much of a convolution that keeping them transformed pays
 constexpr int64_t kShared = 131072;  // floats of sums above which each thread has channels of its own, not a copy of all
 
 at::Tensor floats(int64_t count) { return at::empty({count}, at::kFloat); }
@@ -22,15 +24,24 @@ Geometry geometryOf(const at::Tensor& x, int64_t outputs) { return {x.size(0), x
 
 int64_t ceilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, bool rotated, const Addends& addends) {
+at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, bool rotated, const Addends& addends, bool keep) {
   const Geometry g = geometryOf(x, rotated ? weight.size(1) : weight.size(0));
   const int64_t panels = ceilDivide(g.outputs, LD_BEST(panelWidth)()), width = LD_BEST(panelWidth)();
-  const at::Tensor u = floats(kPoints * pointStride(panels * g.inputs * width));
+  const int64_t filters = kPoints * pointStride(panels * g.inputs * width);
+  const auto transform = [&](float* u) {
+    at::parallel_for(0, panels, 1, [&](int64_t first, int64_t last) {
+      LD_BEST(transformWeights)(weight.const_data_ptr<float>(), rotated, g.inputs, g.outputs, first, last, u);
+    });
+  };
+  at::Tensor u;
+  if (keep && g.tiles() <= kFewTiles) {
+    u = prepared(weight, filters, transform);
+  } else {
+    u = floats(filters);
+    transform(u.mutable_data_ptr<float>());
+  }
   const at::Tensor y = at::empty({g.images, g.outputs, g.height, g.width}, x.options(), at::MemoryFormat::ChannelsLast);
-  float* const transformed = u.mutable_data_ptr<float>();
-  at::parallel_for(0, panels, 1, [&](int64_t first, int64_t last) {
-    LD_BEST(transformWeights)(weight.const_data_ptr<float>(), rotated, g.inputs, g.outputs, first, last, transformed);
-  });
+  const float* const transformed = u.const_data_ptr<float>();
   const int64_t block = std::min(kBlock, ceilDivide(g.tiles(), at::get_num_threads()));
   const int64_t each = LD_BEST(convolveScratch)(g, block);
   const at::Tensor scratch = floats(each * at::get_num_threads());
@@ -48,13 +59,13 @@ struct Task {
 
 }  // namespace
 
-at::Tensor forward(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& residual) {
+at::Tensor forward(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& residual, bool keep) {
   const auto data = [](const at::Tensor& tensor) { return tensor.defined() ? tensor.const_data_ptr<float>() : nullptr; };
-  return convolution(x, weight, false, {data(bias), bias.defined() && bias.dim() == 2, data(residual)});
+  return convolution(x, weight, false, {data(bias), bias.defined() && bias.dim() == 2, data(residual)}, keep);
 }
 
 at::Tensor inputGradient(const at::Tensor& dy, const at::Tensor& weight) {
-  return convolution(dy, weight, true, {nullptr, false, nullptr});
+  return convolution(dy, weight, true, {nullptr, false, nullptr}, false);
 }
 
 std::tuple<at::Tensor, at::Tensor> weightGradients(const at::Tensor& dy, const at::Tensor& x) {

@@ -10,7 +10,8 @@ namespace ld::winograd {
 
 // x: float32 [N, C, H, W] in channels_last, weight: float32 [K, C, 3, 3] contiguous -> [N, K, H, W] in channels_last.
 // bias: float32 [K] or [N, K], contiguous; residual as the result; both may be undefined.
-at::Tensor forward(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& residual);
+// `keep`: the transformed weights are kept for the next call, where that is faster (prepared.h).
+at::Tensor forward(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& residual, bool keep);
 
 // dy in channels_last -> the gradient of x.
 at::Tensor inputGradient(const at::Tensor& dy, const at::Tensor& weight);

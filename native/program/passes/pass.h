@@ -28,5 +28,6 @@ bool dropDeadCode(Program& program);
 bool dropIdentities(Program& program);
 bool fuseGroupNormSilu(Program& program);
 bool useOwnConvolutions(Program& program);
+bool prepareWeights(Program& program);
 
 }  // namespace ld::program

@@ -8,6 +8,7 @@ const std::vector<Pass>& passes() {
       // Not by default: results are those of the function only up to rounding.
       {"groupNormSilu", false, &fuseGroupNormSilu},
       {"convolution", false, &useOwnConvolutions},
+      {"preparedWeights", true, &prepareWeights},
       {"deadCode", true, &dropDeadCode},
   };
   return all;
