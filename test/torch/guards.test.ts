@@ -66,6 +66,12 @@ const calls: [string, string, Arguments, Arguments][] = [
     () => [volume(), volume(), [0, 0, 0, 0, 0, 0]],
   ],
   [
+    'matrices in the place of volumes',
+    'aten::replication_pad3d_backward',
+    () => [torch.ones([4, 4]), torch.ones([4, 4]), [0, 0, 0, 0, 0, 0]],
+    () => [volume(), volume(), [0, 0, 0, 0, 0, 0]],
+  ],
+  [
     'zeros of an oneDNN tensor of few bytes',
     'aten::zero_',
     () => [torch.call('aten::to_mkldnn', [grid().to('uint8')])],

@@ -29,8 +29,11 @@ void reflected(const Stack& stack) {
 }
 
 // (grad_output, self, padding): the kernel reads as many numbers as it needs.
-template <size_t Padded>
+template <int64_t Padded>
 void replicated(const Stack& stack) {
+  const auto gradient = tensor(stack, 0), self = tensor(stack, 1);
+  TORCH_CHECK(self.dim() == Padded + 1 || self.dim() == Padded + 2, "input must have ", Padded + 1, " or ", Padded + 2, " dimensions");
+  TORCH_CHECK(gradient.dim() == self.dim(), "gradient must have the dimensions of the input");
   TORCH_CHECK(ints(stack, 2).size() == 2 * Padded, "padding must have ", 2 * Padded, " numbers");
 }
 
