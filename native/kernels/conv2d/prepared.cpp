@@ -16,9 +16,10 @@ namespace ld::winograd {
 
 namespace {
 
-// The filters are four times the weights: 512 MiB are those of 35 million weights.
+// The filters are four times the weights: 128 MiB are those of 9 million weights. At 640x800 all of the paper's network would
+// be 500 MiB, more than its activations, and 0.6 % faster.
 uint64_t mostBytes() {
-  static const uint64_t most = std::min<uint64_t>(512u << 20, physicalMemory().total / 16);
+  static const uint64_t most = std::min<uint64_t>(128u << 20, physicalMemory().total / 16);
   return most;
 }
 
