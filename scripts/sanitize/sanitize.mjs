@@ -3,6 +3,7 @@
 // loaded into Node first.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -88,8 +89,13 @@ function build(name, folder) {
     ...[`-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g1`, `-DSANITIZE=${sanitizers[name].flag}`],
     `-DLIBTORCH=${readFileSync(stamp, 'utf8').trim()}`,
   ])
+  // Without a number make would start all compilers at once.
+  const jobs = availableParallelism()
   const targets = values.short ? ['native_tests'] : ['native_tests', 'landmark_diffusion']
-  return configured && run('cmake', ['--build', folder, '--parallel', '--target', ...targets])
+  return (
+    configured &&
+    run('cmake', ['--build', folder, '--parallel', String(jobs), '--target', ...targets])
+  )
 }
 
 /** Findings go to files, because test runners hold back what their children write. */
