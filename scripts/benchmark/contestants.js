@@ -48,6 +48,13 @@ export function pytorchVariants(kind) {
 export const ourVariants = (names) =>
   names.map((name) => ({ name, run: name.replace(/^ours-/, ''), env: {} }))
 
+/** The option that names the Python, for `readOptions`. */
+export const pythonOption = [
+  '--python <file>',
+  'a Python with torch of the same release, and safetensors',
+  process.env.LANDMARK_DIFFUSION_PYTHON ?? 'python3',
+]
+
 /** The version of torch of that Python; ends with what is missing, before any work is done. */
 export function torchOfPython(python) {
   const { error, status, stdout, stderr } = spawnSync(

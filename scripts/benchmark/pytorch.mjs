@@ -3,7 +3,14 @@
 // results are compared before anything is timed; then all processes take turns in rounds.
 import { closest } from 'fastest-levenshtein'
 import { commaList, positiveInteger, usageError } from '#lib/cli/command.js'
-import { distances, openRing, ourVariants, pytorchVariants, torchOfPython } from './contestants.js'
+import {
+  distances,
+  openRing,
+  ourVariants,
+  pythonOption,
+  pytorchVariants,
+  torchOfPython,
+} from './contestants.js'
 import {
   fail,
   machine,
@@ -40,11 +47,7 @@ const values = await readOptions({
   ],
   options: [
     ['--workload <name>', `one of ${workloadNames.join(', ')}`, workloadName, 'step'],
-    [
-      '--python <file>',
-      'a Python with torch of the same release, and safetensors',
-      process.env.LANDMARK_DIFFUSION_PYTHON ?? 'python3',
-    ],
+    pythonOption,
     [
       '--variants <names>',
       `some of ${[...ownNames, ...everyName].join(', ')}; default: all that apply`,

@@ -1,7 +1,13 @@
 // From the start of a process to the first values of a network: import, weights, first forward pass. A fresh process
 // each time, in turns with PyTorch's, of a tiny network and of the paper's widths.
 import { positiveInteger } from '#lib/cli/command.js'
-import { openRing, ourVariants, pytorchVariants, torchOfPython } from './contestants.js'
+import {
+  openRing,
+  ourVariants,
+  pythonOption,
+  pytorchVariants,
+  torchOfPython,
+} from './contestants.js'
 import {
   median,
   printTable,
@@ -20,11 +26,7 @@ const values = await readOptions({
     '--python path/to/python --json docs/benchmarks/start-up.json',
   ],
   options: [
-    [
-      '--python <file>',
-      'a Python with torch of the same release, and safetensors',
-      process.env.LANDMARK_DIFFUSION_PYTHON ?? 'python3',
-    ],
+    pythonOption,
     ['--rounds <n>', 'processes of each', positiveInteger, 7],
     ['--threads <n>', 'of every process', positiveInteger, 2],
   ],

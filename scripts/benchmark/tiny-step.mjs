@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import * as torch from 'landmark-diffusion/torch'
 import { positiveInteger } from '#lib/cli/command.js'
-import { torchOfPython } from './contestants.js'
+import { pythonOption, torchOfPython } from './contestants.js'
 import {
   median,
   printTable,
@@ -28,14 +28,7 @@ const values = await readOptions({
     '--python path/to/python',
     '--python path/to/python --json docs/benchmarks/tiny-step.json',
   ],
-  options: [
-    [
-      '--python <file>',
-      'a Python with torch of the same release',
-      process.env.LANDMARK_DIFFUSION_PYTHON ?? 'python3',
-    ],
-    ['--rounds <n>', 'turns of each', positiveInteger, 15],
-  ],
+  options: [pythonOption, ['--rounds <n>', 'turns of each', positiveInteger, 15]],
 })
 refuseBusyMachine(values.force)
 torchOfPython(values.python)
