@@ -10,6 +10,7 @@ import type { Covariance } from '../evaluation/uncertainty/covariance.js'
 import { type Affine, fitCanvas, type Point } from '../landmarks/geometry.js'
 import type { Landmark } from '../landmarks/landmark-set.js'
 import type { UNet } from '../model/index.js'
+import { skipInit } from '../nn/init.js'
 import * as torch from '../torch/index.js'
 import { loadTensors, readCheckpointMetadata, withoutPrefix } from '../training/checkpoint.js'
 import { type Config, type ConfigSources, loadConfig } from '../training/config.js'
@@ -135,7 +136,7 @@ export class Detector implements AsyncDisposable {
     const { config, weights } = await locate(source, checkpoint)
     return torch.scopeAsync(async () => {
       const loaded = await loadWeights(weights)
-      const model = createModel(config)
+      const model = skipInit(() => createModel(config))
       try {
         model.loadStateDict(stateDictOf(loaded))
         model.to(device)

@@ -13,6 +13,9 @@ export interface MultiheadAttentionOptions {
   bias?: boolean
   /** Batch before tokens, [B, T, width], as most code has it; default false, as PyTorch's. */
   batchFirst?: boolean
+  /** Channels of key and of value; default `width`. Other ones give each of the three a projection weight of its own. */
+  kdim?: number
+  vdim?: number
 }
 
 export interface AttentionOptions {
@@ -28,7 +31,11 @@ export interface AttentionOptions {
 
 /** softmax(q k^T / sqrt(width / heads)) v of `heads` projections of width / heads channels each. */
 export class MultiheadAttention extends Module {
-  readonly in_proj_weight: Tensor
+  /** [3 width, width], of query, key and value; null where these differ in channels. */
+  readonly in_proj_weight: Tensor | null
+  readonly q_proj_weight: Tensor | null
+  readonly k_proj_weight: Tensor | null
+  readonly v_proj_weight: Tensor | null
   readonly in_proj_bias: Tensor | null
   readonly out_proj: Linear
   readonly dropout: number
@@ -37,7 +44,13 @@ export class MultiheadAttention extends Module {
   constructor(
     readonly width: number,
     readonly heads: number,
-    { dropout = 0, bias = true, batchFirst = false }: MultiheadAttentionOptions = {},
+    {
+      dropout = 0,
+      bias = true,
+      batchFirst = false,
+      kdim = width,
+      vdim = width,
+    }: MultiheadAttentionOptions = {},
   ) {
     super()
     if (width % heads !== 0) {
@@ -48,15 +61,26 @@ export class MultiheadAttention extends Module {
     }
     this.dropout = dropout
     this.batchFirst = batchFirst
-    const weight = torch.empty([3 * width, width])
+    const apart = kdim !== width || vdim !== width
+    const weight = (channels: number) => parameter(torch.empty([width, channels]))
+    this.in_proj_weight = apart ? null : parameter(torch.empty([3 * width, width]))
+    this.q_proj_weight = apart ? weight(width) : null
+    this.k_proj_weight = apart ? weight(kdim) : null
+    this.v_proj_weight = apart ? weight(vdim) : null
     this.in_proj_bias = bias ? parameter(torch.zeros([3 * width])) : null
     this.out_proj = new Linear(width, width, { bias })
-    this.in_proj_weight = parameter(init.xavierUniform_(weight))
+    for (const drawn of [this.in_proj_weight, ...this.#projections]) {
+      if (drawn) init.xavierUniform_(drawn)
+    }
     if (this.out_proj.bias) init.zeros_(this.out_proj.bias)
   }
 
+  get #projections(): (Tensor | null)[] {
+    return [this.q_proj_weight, this.k_proj_weight, this.v_proj_weight]
+  }
+
   /**
-   * query: [T, B, width], key and value: [S, B, width] (batchFirst: [B, T, width] and [B, S, width]).
+   * query: [T, B, width], key: [S, B, kdim], value: [S, B, vdim] (batchFirst: [B, T, width] and [B, S, ...]).
    * -> the mixed values, of query's shape, and the weights or null.
    */
   forward(
@@ -90,7 +114,7 @@ export class MultiheadAttention extends Module {
 
   /** [B, T, width] -> [B, heads, T, width / heads], for query, key and value. */
   #project(query: Tensor, key: Tensor, value: Tensor): [Tensor, Tensor, Tensor] {
-    const weights = torch.chunk(this.in_proj_weight, 3)
+    const weights = this.in_proj_weight ? torch.chunk(this.in_proj_weight, 3) : this.#projections
     const biases = this.in_proj_bias ? torch.chunk(this.in_proj_bias, 3) : []
     const project = (x: Tensor, i: number) => {
       const projected = torch.linear(x, weights[i] as Tensor, biases[i] ?? null)

@@ -60,6 +60,21 @@ export {
 export * from './padding.js'
 export * from './pooling.js'
 export {
+  GRU,
+  LSTM,
+  type LSTMOptions,
+  type RecurrentOptions,
+  RNN,
+  type RNNOptions,
+} from './recurrent.js'
+export {
+  type CellOptions,
+  GRUCell,
+  LSTMCell,
+  RNNCell,
+  type RNNCellOptions,
+} from './recurrent-cells.js'
+export {
   ChannelShuffle,
   Flatten,
   Fold,
@@ -77,6 +92,7 @@ export {
   TransformerEncoderLayer,
   type TransformerLayerOptions,
 } from './transformer.js'
+export { Transformer, type TransformerMasks, type TransformerOptions } from './transformer-pair.js'
 export * from './unpooling.js'
 export * from './upsample.js'
 export * as utils from './utils.js'

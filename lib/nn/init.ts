@@ -315,7 +315,24 @@ function withGain(name: string, rest: readonly unknown[]): { gain: number } & In
   return optional(name, rest, { gain: 1, ...generatorOnly })
 }
 
+let skipping = false
+
+/**
+ * Makes modules without their initial values: what `make` builds has whatever its memory held, and draws no random
+ * numbers. For modules whose weights are loaded next. As `torch.nn.utils.skip_init`.
+ */
+export function skipInit<T>(make: () => T): T {
+  const before = skipping
+  skipping = true
+  try {
+    return make()
+  } finally {
+    skipping = before
+  }
+}
+
 function fill(tensor: Tensor, write: () => unknown): Tensor {
+  if (skipping) return tensor
   torch.noGrad(() => {
     torch.scope(() => {
       write()

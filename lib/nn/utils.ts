@@ -3,6 +3,8 @@ import { LandmarkDiffusionError } from '../errors.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
 
+export { skipInit } from './init.js'
+
 /** The gradients of those parameters that have one; to be called in a scope. */
 function gradientsOf(parameters: Iterable<Tensor>): Tensor[] {
   return torch.gradients([...parameters]).flatMap((gradient) => gradient ?? [])

@@ -1,6 +1,7 @@
 /** What changes weights: optimisers, gradient clipping, the moving average, and learning rates. */
 
 export { clipGradNorm_, clipGradValue_ } from '../nn/utils.js'
+export { Adagrad, type AdagradOptions } from './adagrad.js'
 export { Adam, type AdamOptions, AdamW } from './adam.js'
 export { Ema, type EmaOptions } from './ema.js'
 export * as lrScheduler from './lr-schedulers.js'

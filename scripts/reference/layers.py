@@ -216,6 +216,8 @@ OPTIMIZERS = [
     ("RMSprop", {"lr": 0.05}),
     ("RMSprop", {"lr": 0.05, "momentum": 0.9, "weightDecay": 0.1, "centered": True, "alpha": 0.8}),
     ("RMSprop", {"lr": 0.05, "momentum": 0.5, "maximize": True}),
+    ("Adagrad", {"lr": 0.3}),
+    ("Adagrad", {"lr": 0.3, "lrDecay": 0.1, "weightDecay": 0.1, "initialAccumulatorValue": 0.5, "eps": 1e-3, "maximize": True}),
 ]
 
 SCHEDULERS = [

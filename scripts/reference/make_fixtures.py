@@ -17,6 +17,7 @@ from torch import nn
 from cases import build_model, build_schedule, run_case
 from diffusion import blur
 from layers import library_fixtures
+from sequences import sequence_fixtures
 from unet import UNet, UNetConfig, count_parameters
 
 HEIGHT, WIDTH, LANDMARKS, BATCH = 24, 16, 3, 2
@@ -402,6 +403,7 @@ def main():
     blur_fixture(writer)
     layer_fixture(writer)
     library_fixtures(writer)
+    sequence_fixtures(writer)
     schedule_fixture(writer)
     pickle_fixtures(writer)
     printing_fixture(writer)

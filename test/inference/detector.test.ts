@@ -176,6 +176,12 @@ test('nothing stays behind: the live tensors are the same after a detection', as
 })
 
 describe('loading', () => {
+  test('draws no random numbers: those of the program that loads stay the same', async () => {
+    const before = await torch.getRngState()
+    await using _ = await Detector.load(run)
+    expect(await torch.getRngState()).toEqual(before)
+  })
+
   test('uses the averaged weights of a checkpoint', async () => {
     const { tensors } = await readCheckpoint(join(run, 'checkpoints/last.safetensors'))
     const weights = join(temporaryFolder(), 'ema.safetensors')

@@ -81,6 +81,8 @@ describe('layers and losses', () => {
       // Tested in layers.test.ts, module.test.ts, functional.test.ts and below.
       ...['Linear', 'Identity', 'Module', 'ModuleList', 'ModuleDict', 'Sequential'],
       ...['MultiheadAttention', 'TransformerEncoder', 'TransformerDecoder', 'CTCLoss'],
+      // Tested in sequences.test.ts.
+      ...['RNN', 'LSTM', 'GRU', 'RNNCell', 'LSTMCell', 'GRUCell', 'Transformer'],
       ...['ParameterList', 'ParameterDict', 'MaxUnpool1d', 'MaxUnpool2d', 'MaxUnpool3d'],
     ]
     const tested = new Set([...apart, ...description.cases.map(({ layer }) => layer)])
