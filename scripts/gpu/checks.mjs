@@ -324,6 +324,32 @@ export const checks = [
     },
   },
   {
+    name: 'a program trains through pooling and embedding, whose indices lie on the device',
+    async run(device) {
+      torch.manualSeed(3)
+      const embedding = new torch.nn.Embedding(10, 8).to(device)
+      const conv = new torch.nn.Conv2d(1, 4, 3, { padding: 1 }).to(device)
+      const parameters = [...embedding.parameters(), ...conv.parameters()]
+      const step = (x, words) => {
+        const features = torch.nn.functional.maxPool2d(conv.forward(x), 2).flatten(2)
+        const value = torch
+          .matmul(features, embedding.forward(words).transpose(1, 2))
+          .square()
+          .mean()
+        return [value.detach(), ...torch.grad(value, parameters)]
+      }
+      const program = torch.program(step)
+      const words = torch.tensor(new BigInt64Array([1n, 4n, 4n, 9n]), { shape: [2, 2], device })
+      for (let i = 0; i < 6; i++) {
+        const x = torch.randn([2, 1, 4, 8], { device })
+        const wanted = step(x, words)
+        for (const [k, made] of (await program(x, words)).entries())
+          await near(made, wanted[k], 1e-5, `result ${k}`)
+      }
+      program.dispose()
+    },
+  },
+  {
     name: 'training runs, goes on from its checkpoint, and its steps are graphs',
     async run(device) {
       const folder = mkdtempSync(join(tmpdir(), 'gpu-train-'))

@@ -159,4 +159,32 @@ describe('a guard', () => {
       message: expect.stringMatching(/because libtorch|libtorch would/),
     })
   })
+
+  // As a GPU's are: nothing here may wait for them. The kernels of a device check the values.
+  test.each([
+    [
+      'aten::max_pool2d_with_indices_backward',
+      (at: { device: string }) => [
+        torch.ones([1, 1, 2, 2], at),
+        torch.ones([1, 1, 4, 4], at),
+        ...[[2, 2], [2, 2], [0, 0], [1, 1], false],
+        torch.zeros([1, 1, 2, 2], { ...at, dtype: 'int64' }),
+      ],
+    ],
+    [
+      'aten::adaptive_max_pool2d_backward',
+      (at: { device: string }) => [
+        torch.ones([1, 1, 2, 2], at),
+        torch.ones([1, 1, 4, 4], at),
+        torch.zeros([1, 1, 2, 2], { ...at, dtype: 'int64' }),
+      ],
+    ],
+  ])('looks only at the shapes of what is on a device (%s)', async (name, args) => {
+    await torch.scopeAsync(async () => {
+      const onCpu = torch.call(name, args({ device: 'cpu' })) as torch.Tensor
+      const onDevice = torch.call(name, args({ device: 'meta' })) as torch.Tensor
+      expect(onDevice.shape).toEqual(onCpu.shape)
+      await torch.synchronize()
+    })
+  })
 })

@@ -32,8 +32,10 @@ inline bool filled(const at::Tensor& tensor, int64_t count) {
 
 inline bool strided(const at::Tensor& tensor) { return tensor.defined() && !tensor.is_nested() && tensor.layout() == at::kStrided; }
 
-// The values of an index tensor, on the CPU.
+// The values of an index tensor; none where it lies on a device, whose kernels check them: to wait for them here would
+// fail the capture of a graph.
 inline std::vector<int64_t> valuesOf(const at::Tensor& indices) {
+  if (!indices.is_cpu()) return {};
   const auto flat = indices.to(at::kLong).contiguous();
   return {flat.const_data_ptr<int64_t>(), flat.const_data_ptr<int64_t>() + flat.numel()};
 }
@@ -42,11 +44,19 @@ inline bool isIndex(const at::Tensor& tensor) {
   return strided(tensor) && tensor.is_cpu() && (tensor.scalar_type() == at::kLong || tensor.scalar_type() == at::kInt);
 }
 
+// An index on the CPU, or where the data lie.
+inline bool isIndexOf(const at::Tensor& data, const at::Tensor& tensor) {
+  return strided(tensor) && (tensor.is_cpu() || tensor.device() == data.device()) &&
+         (tensor.scalar_type() == at::kLong || tensor.scalar_type() == at::kInt);
+}
+
 // Lengths, given as a list or as a tensor.
 inline std::vector<int64_t> lengths(const Stack& stack, size_t i) {
   if (!stack.at(i).isTensor()) return ints(stack, i);
-  TORCH_CHECK(isIndex(tensor(stack, i)), "lengths must be of an integer dtype on the CPU");
-  return valuesOf(tensor(stack, i));
+  // The operators bring them to the CPU too.
+  const auto given = tensor(stack, i).cpu();
+  TORCH_CHECK(isIndex(given), "lengths must be of an integer dtype");
+  return valuesOf(given);
 }
 
 inline std::vector<at::Tensor> tensors(const Stack& stack, size_t i) {
@@ -60,9 +70,9 @@ inline bool vectorOf(const at::Tensor& tensor, int64_t length) {
   return !tensor.defined() || (strided(tensor) && tensor.dim() == 1 && tensor.size(0) == length);
 }
 
-// Each value of an index tensor lies between 0 and `end`.
-inline void within(const at::Tensor& indices, int64_t end, const char* what) {
-  TORCH_CHECK(isIndex(indices), what, " must be strided, on the CPU, of int64 or int32");
+// Each value of an index into `data` lies between 0 and `end`.
+inline void within(const at::Tensor& data, const at::Tensor& indices, int64_t end, const char* what) {
+  TORCH_CHECK(isIndexOf(data, indices), what, " must be strided, on the CPU or where the data lie, of int64 or int32");
   for (const int64_t value : valuesOf(indices)) {
     TORCH_CHECK(value >= 0 && value < end, what, " holds ", value, ", which is out of range for ", end);
   }

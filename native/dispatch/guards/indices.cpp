@@ -33,7 +33,7 @@ void cumulativeBackward(const Stack& stack) {
 void embedded(const Stack& stack) {
   const auto indices = tensor(stack, 1);
   const int64_t rows = stack.at(2).toInt();
-  TORCH_CHECK(isIndex(indices), "the indices must be of an integer dtype on the CPU");
+  TORCH_CHECK(isIndexOf(tensor(stack, 0), indices), "the indices must be of an integer dtype, where the gradient lies");
   for (const int64_t row : valuesOf(indices)) {
     TORCH_CHECK(row >= 0 && row < rows, "index ", row, " is out of range for ", rows, " weights");
   }
@@ -42,7 +42,7 @@ void embedded(const Stack& stack) {
 // log_probs [T, N, C] or [T, C], targets, lengths: each target is one of the C classes.
 void labelled(const Stack& stack, size_t first) {
   const auto scores = tensor(stack, first), targets = tensor(stack, first + 1);
-  TORCH_CHECK(strided(scores) && scores.dim() >= 2 && isIndex(targets), "wants log_probs [T, N, C] and integer targets on the CPU");
+  TORCH_CHECK(strided(scores) && scores.dim() >= 2 && isIndexOf(scores, targets), "wants log_probs [T, N, C] and integer targets");
   for (const int64_t target : valuesOf(targets)) {
     TORCH_CHECK(target >= 0 && target < scores.size(-1), "target ", target, " is none of ", scores.size(-1), " classes");
   }
@@ -100,8 +100,8 @@ void sobolState(const Stack& stack) {
 void segments(const at::Tensor& data, const at::Tensor& lengths, const at::Tensor& offsets, int64_t axis) {
   TORCH_CHECK(strided(data) && axis >= 0 && axis < data.dim() && lengths.defined() != offsets.defined(), "axis must be one of data's, and lengths or offsets be given");
   const auto& given = lengths.defined() ? lengths : offsets;
-  TORCH_CHECK(isIndex(given) && given.dim() == axis + 1 && given.size(-1) > 0 && given.sizes().slice(0, axis) == data.sizes().slice(0, axis),
-              "lengths or offsets must be integers on the CPU that share data's dimensions before the axis");
+  TORCH_CHECK(isIndexOf(data, given) && given.dim() == axis + 1 && given.size(-1) > 0 && given.sizes().slice(0, axis) == data.sizes().slice(0, axis),
+              "lengths or offsets must be integers that share data's dimensions before the axis");
   const auto values = valuesOf(given);
   const auto row = static_cast<size_t>(given.size(-1));
   const int64_t size = data.size(axis);
@@ -135,20 +135,20 @@ void segmentReduceBackward(const Stack& stack) {
 // What _embedding_bag gave: for each index the bag that it belongs to.
 void bagged(const at::Tensor& gradient, const at::Tensor& indices, const at::Tensor& bagOfIndex, int64_t rows) {
   TORCH_CHECK(strided(gradient) && gradient.dim() == 2, "gradient must be [bags, features]");
-  TORCH_CHECK(isIndex(indices) && indices.dim() == 1 && sameSizes(bagOfIndex, indices), "indices and offset2bag must be vectors of one length");
-  within(indices, rows, "indices");
-  within(bagOfIndex, gradient.size(0), "offset2bag");
+  TORCH_CHECK(isIndexOf(gradient, indices) && indices.dim() == 1 && sameSizes(bagOfIndex, indices), "indices and offset2bag must be vectors of one length");
+  within(gradient, indices, rows, "indices");
+  within(gradient, bagOfIndex, gradient.size(0), "offset2bag");
 }
 
 // As `bagged`, where offset2bag may be empty: it is then made of the offsets, of which the first is 0.
 void offsetOrBagged(const at::Tensor& gradient, const at::Tensor& indices, const at::Tensor& offsets, const at::Tensor& bagOfIndex, int64_t rows) {
-  within(offsets, indices.numel() + 1, "offsets");
+  within(gradient, offsets, indices.numel() + 1, "offsets");
   if (bagOfIndex.numel() > 0) return bagged(gradient, indices, bagOfIndex, rows);
-  TORCH_CHECK(strided(gradient) && gradient.dim() == 2 && isIndex(indices) && indices.dim() == 1, "gradient must be [bags, features], and indices a vector");
-  within(indices, rows, "indices");
+  TORCH_CHECK(strided(gradient) && gradient.dim() == 2 && isIndexOf(gradient, indices) && indices.dim() == 1, "gradient must be [bags, features], and indices a vector");
+  within(gradient, indices, rows, "indices");
   const auto starts = valuesOf(offsets);
   const auto inside = std::count_if(starts.begin(), starts.end(), [&](int64_t start) { return start < indices.numel(); });
-  TORCH_CHECK(indices.numel() == 0 || (std::ranges::find(starts, 0) != starts.end() && inside <= gradient.size(0)),
+  TORCH_CHECK(indices.numel() == 0 || !offsets.is_cpu() || (std::ranges::find(starts, 0) != starts.end() && inside <= gradient.size(0)),
               "offsets must begin with 0, and be no more than the gradient's bags");
 }
 
@@ -159,10 +159,10 @@ void someBags(const Stack& stack) {
 }
 
 void bags(const at::Tensor& gradient, const at::Tensor& sizes, const at::Tensor& maxima, int64_t rows, int64_t mode) {
-  TORCH_CHECK(isIndex(sizes) && sizes.dim() == 1 && (mode == 0 || sizes.size(0) == gradient.size(0)), "bag_size must have one value per bag");
+  TORCH_CHECK(isIndexOf(gradient, sizes) && sizes.dim() == 1 && (mode == 0 || sizes.size(0) == gradient.size(0)), "bag_size must have one value per bag");
   if (mode != 2) return;
-  TORCH_CHECK(isIndex(maxima) && maxima.sizes() == gradient.sizes(), "maximum_indices must have the gradient's shape");
-  within(maxima, rows, "maximum_indices");
+  TORCH_CHECK(isIndexOf(gradient, maxima) && maxima.sizes() == gradient.sizes(), "maximum_indices must have the gradient's shape");
+  within(gradient, maxima, rows, "maximum_indices");
 }
 
 void weights(const at::Tensor& perSample, const at::Tensor& gradient, const at::Tensor& indices) {

@@ -78,7 +78,7 @@ void maximumPool(const Stack& stack) {
   TORCH_CHECK(sameSizes(gradient, indices) && indices.scalar_type() == at::kLong, "indices must be int64 of the gradient's shape");
   int64_t plane = 1;
   for (const int64_t size : self.sizes().slice(self.dim() - Rank)) plane *= size;
-  within(indices, plane, "indices");
+  within(self, indices, plane, "indices");
 }
 
 // (grad_output [N, C, ..], input [N, C, ..], grid [N, .., Rank], ...)
