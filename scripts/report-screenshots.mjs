@@ -3,11 +3,11 @@
 //
 //   node scripts/report-screenshots.mjs runs/quickstart/test1/report.html docs/report
 
-import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { chromium } from 'playwright-core'
 import sharp from 'sharp'
+import { makeFolder } from './make-folder.mjs'
 
 const [report, folder] = process.argv.slice(2)
 if (!report || !folder) {
@@ -40,7 +40,7 @@ async function enlarge(page) {
   for (let i = 0; i < 2; i++) await page.keyboard.press('-')
 }
 
-mkdirSync(folder, { recursive: true })
+makeFolder(folder)
 const executablePath = process.env.CHROME_PATH ?? '/usr/bin/chromium'
 const browser = await chromium.launch({ executablePath })
 for (const { name, scheme, part, element, act } of pictures) {

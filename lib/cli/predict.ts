@@ -1,6 +1,6 @@
 /** `landmark-diffusion predict`: images, folders or globs to a predictions file and, where wanted, other formats and pictures. */
 
-import { mkdir, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { LandmarkDiffusionError } from '../errors.js'
@@ -13,6 +13,7 @@ import type { Covariance } from '../evaluation/uncertainty/covariance.js'
 import type { DetectedLandmark, Detection, Detector } from '../inference/detector.js'
 import { formatFiles, type PredictionFormat, predictionFormats } from '../inference/formats.js'
 import type { InputImage } from '../inference/inputs.js'
+import { makeFolder } from '../output-folder.js'
 import {
   commaList,
   defineCommand,
@@ -234,7 +235,7 @@ async function predictBatch(
     const detection = detections[i] as Detection
     const entry = describeImage(image, detection)
     if (options.overlay !== undefined) {
-      await mkdir(options.overlay, { recursive: true })
+      await makeFolder(options.overlay)
       await writeOverlay(join(options.overlay, `${image.id}.jpg`), grey, detection)
     }
     if (options.heatmaps !== undefined && film) {
@@ -293,7 +294,7 @@ async function writeOutputs(predictions: PredictionsFile, options: Options): Pro
   const { out } = options
   if (out === undefined || options.json) printJson(predictions)
   if (out === undefined) return
-  await mkdir(dirname(resolve(out)), { recursive: true })
+  await makeFolder(dirname(resolve(out)))
   const { writePredictions } = await import('../evaluation/predictions.js')
   await writePredictions(out, predictions)
   say(`Wrote ${out}`)
@@ -304,7 +305,7 @@ async function writeOutputs(predictions: PredictionsFile, options: Options): Pro
     const files = formatFiles(predictions, format, stem)
     for (const { path, text } of files) {
       const file = join(dirname(out), path)
-      await mkdir(dirname(file), { recursive: true })
+      await makeFolder(dirname(file))
       await writeFile(file, text)
     }
     const [only] = files

@@ -1,8 +1,8 @@
 /** `landmark-diffusion reproduce`: trains, predicts and scores the rows of the paper's tables, at any preset, and prints them beside the paper's figures. */
 
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Argument, type Command } from 'commander'
+import { makeFolder } from '../output-folder.js'
 import type { Config } from '../training/config.js'
 import {
   defineCommand,
@@ -109,7 +109,7 @@ async function scoreRow(
 
 async function reproduceRow(row: Row, settings: Config, context: Context): Promise<ReproducedRow> {
   const trained = await trainRun(row, settings, context)
-  await mkdir(join(context.folder, row.id), { recursive: true })
+  await makeFolder(join(context.folder, row.id))
   const predictions = await predictRow(row, trained, context)
   const { id, name, steps, paper, note } = row
   const { result, seeds } = await scoreRow(predictions, context)

@@ -6,11 +6,12 @@
  * reader never sees half of it.
  */
 import { setMaxListeners } from 'node:events'
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { LandmarkDiffusionError } from '../errors.js'
 import type { Size } from '../landmarks/geometry.js'
+import { makeFolder } from '../output-folder.js'
 import { CanvasPool } from './canvas-pool.js'
 
 /** What the cache needs to know of a sample. */
@@ -199,7 +200,7 @@ async function writeCacheFile(file: string, header: Header, pixels: Uint8Array):
   const start = Buffer.alloc(12)
   start.write(magic, 'latin1')
   start.writeUInt32LE(json.length, 8)
-  await mkdir(dirname(file), { recursive: true })
+  await makeFolder(dirname(file))
   const temporary = `${file}.${process.pid}.tmp`
   try {
     const handle = await open(temporary, 'w')

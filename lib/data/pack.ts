@@ -5,13 +5,14 @@
  */
 import { setMaxListeners } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import sharp from 'sharp'
 import { z } from 'zod'
 import { LandmarkDiffusionError } from '../errors.js'
 import { fitCanvas, type Point, type Size } from '../landmarks/geometry.js'
+import { makeFolder } from '../output-folder.js'
 import { CanvasPool } from './canvas-pool.js'
 import {
   annotatedIds,
@@ -137,10 +138,10 @@ export async function unpackDataset(file: string, dir: string): Promise<{ images
     pixelSize,
   }
   for (const { folder } of Object.values(isbiSplits)) {
-    await mkdir(join(dir, 'RawImage', folder), { recursive: true })
+    await makeFolder(join(dir, 'RawImage', folder))
   }
   for (const doctor of doctors) {
-    await mkdir(join(dir, 'AnnotationsByMD', `400_${doctor}`), { recursive: true })
+    await makeFolder(join(dir, 'AnnotationsByMD', `400_${doctor}`))
   }
   let offset = 0
   for (const { id, split, bytes, points } of images) {
@@ -287,7 +288,7 @@ function splitOf(id: string): IsbiSplit {
 async function writeWhole(file: string, header: Buffer, data: Buffer): Promise<void> {
   const length = Buffer.alloc(4)
   length.writeUInt32LE(header.length)
-  await mkdir(dirname(file), { recursive: true })
+  await makeFolder(dirname(file))
   const temporary = `${file}.${process.pid}.part`
   try {
     const handle = await open(temporary, 'w')

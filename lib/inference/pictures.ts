@@ -1,6 +1,5 @@
 /** Pictures beside the predictions: points on the image, one heatmap a landmark, and the film strip of a reverse chain. */
 
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import sharp, { type Sharp } from 'sharp'
 import type { GreyImage } from '../data/image.js'
@@ -8,6 +7,7 @@ import { resampleToCanvas } from '../data/resample.js'
 import type { SampleStep } from '../diffusion/index.js'
 import { heatmapFileName } from '../evaluation/uncertainty/heatmap-file.js'
 import type { Size } from '../landmarks/geometry.js'
+import { makeFolder } from '../output-folder.js'
 import * as torch from '../torch/index.js'
 import type { Detection } from './detector.js'
 import { writeHeatmapFile } from './tiles.js'
@@ -102,7 +102,7 @@ export async function writeHeatmaps(
   place: number,
 ): Promise<HeatmapFiles> {
   const { heatmaps, landmarks } = detection
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   if (!heatmaps) throw new TypeError('the detection was made without heatmaps')
   const { width, height, data, tiles, toOriginal } = heatmaps
   const names = landmarks.map(({ name }) => name)

@@ -11,13 +11,14 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { cpus, totalmem } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Sample } from '../data/isbi2015.js'
 import { LandmarkDiffusionError } from '../errors.js'
+import { makeFolder } from '../output-folder.js'
 import { writeAtomically } from '../torch/files/atomic-write.js'
 import * as torch from '../torch/index.js'
 import { type Config, formatConfig, loadConfig } from './config.js'
@@ -55,7 +56,7 @@ export class RunFolder {
   }
 
   async create(): Promise<void> {
-    await mkdir(join(this.path, 'checkpoints'), { recursive: true })
+    await makeFolder(join(this.path, 'checkpoints'))
   }
 
   /** @throws ERR_CONFIG when the folder holds no readable configuration */

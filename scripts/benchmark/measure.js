@@ -1,9 +1,10 @@
 // What the benchmarks share: their options, quantiles, a table, the machine, and the refusal to measure beside other work.
-import { accessSync, constants, mkdirSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, writeFileSync } from 'node:fs'
 import { cpus, loadavg, totalmem } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { versions } from 'landmark-diffusion/torch'
 import { defineCommand, runCommand } from '#lib/cli/command.js'
+import { makeFolder } from '../make-folder.mjs'
 
 /**
  * The options of a benchmark by their names; ends the process for --help and for wrong usage.
@@ -78,7 +79,7 @@ export function printTable(title, rows) {
 export function prepareFolder(folder) {
   if (folder === undefined) return
   try {
-    mkdirSync(folder, { recursive: true })
+    makeFolder(folder)
     accessSync(folder, constants.W_OK)
   } catch (error) {
     fail(`Nothing can be written to '${folder}' (${error.message}); give another folder.`)
@@ -87,6 +88,6 @@ export function prepareFolder(folder) {
 
 export function writeJson(file, result) {
   if (file === undefined) return
-  mkdirSync(dirname(resolve(file)), { recursive: true })
+  makeFolder(dirname(resolve(file)))
   writeFileSync(file, `${JSON.stringify({ machine: machine(), ...result }, null, 2)}\n`)
 }

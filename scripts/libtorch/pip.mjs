@@ -3,15 +3,27 @@
 
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { createReadStream, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createReadStream, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { makeFolder } from '../make-folder.mjs'
 
 /** Where the CPU wheels live that PyPI does not have. */
 export const cpuIndex = 'https://download.pytorch.org/whl/cpu'
 
 /** An error whose message is meant for the user. */
 export class SetupError extends Error {}
+
+/** Makes a folder of the cache. @throws SetupError */
+export function makeCacheFolder(folder) {
+  try {
+    makeFolder(folder)
+  } catch (error) {
+    throw new SetupError(
+      `The folder '${folder}' cannot be made (${error.code}); name another cache with LANDMARK_DIFFUSION_CACHE.`,
+    )
+  }
+}
 
 /** SHA-256 of a file, in hex, read as a stream. */
 export async function sha256(file) {
@@ -167,7 +179,7 @@ export async function fetchWheels({ version, flavour, folder, pinned, say }) {
       ({ name }) => name === 'torch' || name.startsWith('nvidia-'),
     )
     wheels.sort((a, b) => Number(b.name === 'torch') - Number(a.name === 'torch'))
-    mkdirSync(folder, { recursive: true })
+    makeCacheFolder(folder)
     const missing = []
     for (const wheel of wheels) {
       const path = join(folder, wheel.file)

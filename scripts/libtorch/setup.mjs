@@ -5,7 +5,6 @@
 import { spawn } from 'node:child_process'
 import {
   existsSync,
-  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -25,7 +24,7 @@ import {
   oldestVersion,
   preferredVersion,
 } from './find.mjs'
-import { fetchWheels, findPip, SetupError, sha256 } from './pip.mjs'
+import { fetchWheels, findPip, makeCacheFolder, SetupError, sha256 } from './pip.mjs'
 
 export { SetupError } from './pip.mjs'
 
@@ -93,7 +92,7 @@ function removeAbandoned(folder) {
 /** Unpacks into a temporary folder of the cache, checks what came out, and renames it to its place. */
 async function install(files, expected, env, say) {
   const folder = join(cacheFolder(env), 'libtorch')
-  mkdirSync(folder, { recursive: true })
+  makeCacheFolder(folder)
   removeAbandoned(folder)
   const temporary = mkdtempSync(join(folder, '.unpacking-'))
   try {

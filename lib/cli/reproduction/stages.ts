@@ -7,12 +7,12 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { LandmarkDiffusionError } from '../../errors.js'
 import { replaceFile } from '../../evaluation/files.js'
+import { makeFolder } from '../../output-folder.js'
 import { describeIssues, type FileKind, parseJson, readTextFile } from '../../outside-file.js'
 import { say } from '../command.js'
 
@@ -46,7 +46,7 @@ export class Stages {
 
   /** @throws ERR_DATA where the folder's list of stages cannot be read */
   static async open(folder: string, signal: AbortSignal): Promise<Stages> {
-    await mkdir(folder, { recursive: true })
+    await makeFolder(folder)
     const file = join(folder, 'stages.json')
     if (!existsSync(file)) return new Stages(file, new Map(), signal)
     const parsed = stagesFile.safeParse(parseJson(await readTextFile(file, kind), file, kind.what))

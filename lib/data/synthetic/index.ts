@@ -3,12 +3,13 @@
  * for whoever has no access to real radiographs. Also labelled like it: two observers, whole pixels.
  */
 import { setMaxListeners } from 'node:events'
-import { access, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { access, readdir, readFile, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { Piscina } from 'piscina'
 import { LandmarkDiffusionError } from '../../errors.js'
 import type { Size } from '../../landmarks/geometry.js'
+import { makeFolder } from '../../output-folder.js'
 import { type DatasetFile, type IsbiSplit, isbiSplits } from '../isbi2015.js'
 import { syntheticPixelSize } from './render.js'
 import type { SynthesisTask } from './worker.js'
@@ -138,14 +139,14 @@ async function prepareFolder(
       ...Object.values(isbiSplits).map(({ folder }) => join('RawImage', folder)),
       ...['400_senior', '400_junior'].map((doctor) => join('AnnotationsByMD', doctor)),
     ]
-    await mkdir(dir, { recursive: true })
+    await makeFolder(dir)
     const found = await readdir(dir)
     if (found.includes('dataset.json')) {
       if ((await readFile(file, 'utf8')) !== text) throw occupied(dir, 'another data set')
     } else if (found.includes('RawImage') || found.includes('AnnotationsByMD'))
       throw occupied(dir, 'a data set that was not made here')
     else await writeFile(file, text)
-    for (const folder of folders) await mkdir(join(dir, folder), { recursive: true })
+    for (const folder of folders) await makeFolder(join(dir, folder))
   } catch (error) {
     if (error instanceof LandmarkDiffusionError) throw error
     throw new LandmarkDiffusionError(
