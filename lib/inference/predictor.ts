@@ -167,8 +167,9 @@ export class Predictor {
   }
 
   /** How evaluations were run; null with `eager`. */
-  get programs(): torch.ProgramCalls | null {
-    return (this.#evaluate ?? this.#locate)?.calls ?? null
+  get programs(): (torch.ProgramCalls & { graph: string | null }) | null {
+    const program = this.#evaluate ?? this.#locate
+    return program && { ...program.calls, graph: program.graph }
   }
 
   /** Frees the programs; the model stays. */

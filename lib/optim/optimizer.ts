@@ -40,6 +40,11 @@ interface FullGroup<Options> {
   readonly slots: readonly Slot[]
 }
 
+/** The fused kernels of a GPU read the rate as float32, those of the CPU as any number. */
+function rateFor(lr: Tensor): Tensor {
+  return lr.device === 'cpu' ? lr : lr.to('float32')
+}
+
 /**
  * Nothing is awaited: `step` queues a few ops. Parameters that no backward pass reached keep their
  * values and statistics; only a count of steps goes on, since whether a gradient is there is known to
@@ -107,7 +112,7 @@ export abstract class Optimizer<Options extends { lr: number }> {
           })
           if (reached.length === 0) continue
           this.update(options, {
-            lr: lr ?? options.lr,
+            lr: lr ? rateFor(lr) : options.lr,
             parameters: reached.map(({ parameter }) => parameter),
             gradients,
             state: (name) => reached.map(({ state }) => state[name] as Tensor),

@@ -49,6 +49,8 @@ export interface Program<A extends readonly unknown[], R> {
   /** What was recorded, one line an operator. */
   toString(): string
   readonly calls: ProgramCalls
+  /** Whether the last recording is a graph of the device, and if not why; null before there is one. */
+  readonly graph: string | null
   /** Of the last recording: its size, memory and time. @throws ERR_PROGRAM before there is one */
   stats(): ProgramStats
   /** Frees the recordings; what the last calls returned stays. */
@@ -90,8 +92,10 @@ export function program<A extends readonly unknown[], R>(
     dispose: () => cache.dispose(),
     [Symbol.dispose]: () => cache.dispose(),
   }
-  const calls = { get: () => cache.calls }
-  return Object.defineProperty(Object.assign(call, methods), 'calls', calls) as Program<A, R>
+  return Object.defineProperties(Object.assign(call, methods), {
+    calls: { get: () => cache.calls },
+    graph: { get: () => cache.graph },
+  }) as Program<A, R>
 }
 
 function checkOptions(fn: unknown, { passes = {}, recordings = 1 }: ProgramOptions): void {
@@ -311,6 +315,10 @@ class Recordings {
 
   get calls(): ProgramCalls {
     return { recorded: this.#recorded, replayed: this.#replayed, plain: this.#plain }
+  }
+
+  get graph(): string | null {
+    return this.#last && addon().native.programStats(this.#last.program).graph
   }
 
   stats(): ProgramStats {

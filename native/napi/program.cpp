@@ -1,4 +1,5 @@
 // Exported functions of programs: recording what a function queues, and replaying it.
+#include <algorithm>
 #include <chrono>
 
 #include "napi/convert.h"
@@ -76,22 +77,25 @@ Napi::Array flagsToJs(Napi::Env env, const std::vector<bool>& flags) {
 // The switch of graphs, among those of the passes.
 constexpr const char* kGraphSwitch = "cudaGraph";
 
-void addGraph([[maybe_unused]] Recorded& recorded, const std::map<std::string, bool>& wanted) {
+void addGraph(Recorded& recorded, const std::map<std::string, bool>& wanted) {
   const auto found = wanted.find(kGraphSwitch);
   if (found != wanted.end() && !found->second) {
     recorded.noGraph = "it is switched off";
     return;
   }
-#ifdef LD_CUDA
-  if (const auto reason = program::whyNoGraph(*recorded.program, at::kCUDA)) {
+  const auto& values = recorded.program->values;
+  const auto onGpu = std::find_if(values.begin(), values.end(), [](const program::Value& value) { return value.device.is_cuda(); });
+  // Asked on the CPU too, where it shows what else would stand against a graph.
+  if (const auto reason = program::whyNoGraph(*recorded.program, onGpu == values.end() ? at::kCPU : at::kCUDA)) {
     recorded.noGraph = *reason;
-    return;
-  }
-  const c10::DeviceIndex device = recorded.program->values.front().device.index();
-  recorded.graph = std::make_unique<program::GraphRunner>(*recorded.interpreter, [device] { return program::makeCudaCapture(device); });
-#else
-  recorded.noGraph = "this addon is built for the CPU";
+  } else if (onGpu == values.end()) {
+    recorded.noGraph = "its tensors are on the CPU";
+  } else {
+#ifdef LD_CUDA
+    recorded.graph = std::make_unique<program::GraphRunner>(
+        *recorded.interpreter, [device = onGpu->device.index()] { return program::makeCudaCapture(device); });
 #endif
+  }
 }
 
 std::string graphState(const Recorded& recorded) {

@@ -31,7 +31,8 @@ void Environment::fromData(const Info& info) {
     Executor::instance().submit(*session_, [id, tensor](Session& session) { session.table.put(id, tensor); });
     return;
   }
-  Executor::instance().submit(*session_, [=](Session& session) {
+  // Moved, so that the executor lets go of the pinned memory: see queueToHost().
+  Executor::instance().submit(*session_, [=, tensor = std::move(tensor)](Session& session) {
     try {
       session.table.put(id, tensor.to(device, /*non_blocking=*/true).requires_grad_(requiresGrad));
     } catch (...) {

@@ -1,20 +1,46 @@
 #include "program/cuda_graph.h"
 
+#include <ATen/core/CachingHostAllocator.h>
 #include <ATen/cuda/CUDAGraph.h>
+#include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAGuard.h>
+
+#include <map>
+#include <mutex>
 
 namespace ld::program {
 
 namespace {
 
+namespace allocator = c10::cuda::CUDACachingAllocator;
+
+// Memory that the graphs of a device share: each replay copies its results out before the next one begins, all on one
+// stream, so what one graph needs in between the others may write over. Without it, programs that differ only in how
+// an image is padded would hold the activations of a step each.
+struct Pool {
+  const c10::MempoolId_t id = at::cuda::graph_pool_handle();
+
+  // A pool that no graph uses any more cannot be entered again: then there is a new one.
+  static std::shared_ptr<Pool> of(c10::DeviceIndex device) {
+    static auto* const mutex = new std::mutex();
+    static auto* const pools = new std::map<c10::DeviceIndex, std::weak_ptr<Pool>>();
+    std::lock_guard lock(*mutex);
+    auto& known = (*pools)[device];
+    auto pool = known.lock();
+    if (!pool) known = pool = std::make_shared<Pool>();
+    return pool;
+  }
+};
+
 class CudaCapture : public GraphCapture {
  public:
-  explicit CudaCapture(c10::DeviceIndex device) : device_(device) {}
+  explicit CudaCapture(c10::DeviceIndex device) : device_(device), stream_(c10::cuda::getCurrentCUDAStream(device)) {}
 
+  // On whichever thread lets go of the program.
   ~CudaCapture() override {
     // What still runs of it must end before its memory goes back.
     try {
-      c10::cuda::getCurrentCUDAStream(device_).synchronize();
+      stream_.synchronize();
       graph_.reset();
     } catch (const c10::Error&) {
       // A device that failed holds nothing any more.
@@ -24,31 +50,32 @@ class CudaCapture : public GraphCapture {
   std::vector<at::Tensor> record(const std::vector<at::Generator>& generators,
                                  const std::function<std::vector<at::Tensor>()>& work) override {
     const c10::cuda::CUDAGuard guard(device_);
-    const auto stream = c10::cuda::getCurrentCUDAStream(device_);
-    TORCH_CHECK(stream != c10::cuda::getDefaultCUDAStream(device_), "a graph cannot be captured from the default stream");
+    TORCH_CHECK(stream_ != c10::cuda::getDefaultCUDAStream(device_), "a graph cannot be captured from the default stream");
     // The device's default generator registers itself.
     for (const at::Generator& generator : generators) {
       if (generator.device().is_cuda()) graph_.register_generator_state(generator);
     }
-    stream.synchronize();
-    // Thread-local: Node's other threads allocate pinned memory and ask for events meanwhile, which the default
-    // mode would take for a part of this capture and fail it.
-    graph_.capture_begin(/*pool=*/{0, 0}, cudaStreamCaptureModeThreadLocal);
-    std::vector<at::Tensor> outputs;
+    stream_.synchronize();
+    // What the warm-up left in the cache cannot be used by a capture, which needs as much once more.
+    allocator::emptyCache();
     try {
-      outputs = work();
+      // Thread-local: Node's other threads allocate pinned memory and ask for events meanwhile, which the default
+      // mode would take for a part of this capture and fail it.
+      graph_.capture_begin(pool_->id, cudaStreamCaptureModeThreadLocal);
+      auto outputs = work();
+      graph_.capture_end();
+      return outputs;
     } catch (...) {
       abandon();
       throw;
     }
-    graph_.capture_end();
-    return outputs;
   }
 
   void replay() override { graph_.replay(); }
 
  private:
-  // A capture that is not ended leaves its stream unusable.
+  // A capture that is not ended leaves its stream unusable, and both allocators in the middle of it: CUDAGraph ends
+  // that only where the capture has succeeded.
   void abandon() {
     try {
       graph_.capture_end();
@@ -56,9 +83,19 @@ class CudaCapture : public GraphCapture {
       // It says once more that the capture failed.
     }
     cudaGetLastError();
+    try {
+      allocator::endAllocateToPool(device_, pool_->id);
+      allocator::releasePool(device_, pool_->id);
+      at::getHostAllocator(at::kCUDA)->end_allocate_to_pool(pool_->id);
+      at::getHostAllocator(at::kCUDA)->release_pool(pool_->id);
+    } catch (const c10::Error&) {
+      // It has been ended.
+    }
   }
 
   const c10::DeviceIndex device_;
+  const c10::cuda::CUDAStream stream_;
+  const std::shared_ptr<Pool> pool_ = Pool::of(device_);
   at::cuda::CUDAGraph graph_;
 };
 

@@ -12,19 +12,47 @@ namespace ld::program {
 
 namespace {
 
-bool asksForValues(const c10::OperatorHandle& op) {
-  const auto tags = op.getTags();
+bool asksForValues(const Program& program, const Instruction& instruction) {
+  const auto& name = instruction.op.operator_name().name;
+  if (name == "aten::index" || name == "aten::_unsafe_index") {
+    // With positions the shape is known, with masks it is not.
+    return std::any_of(instruction.operands[1].values.begin(), instruction.operands[1].values.end(), [&](ValueId index) {
+      return index != kNoValue && (program.values[index].dtype == at::kBool || program.values[index].dtype == at::kByte);
+    });
+  }
+  const auto tags = instruction.op.getTags();
   return std::any_of(tags.begin(), tags.end(), [](at::Tag tag) {
     return tag == at::Tag::dynamic_output_shape || tag == at::Tag::data_dependent_output;
   });
+}
+
+// Attention's kernels keep the seed of their dropout on the CPU, but on the device while a graph is captured
+// (libtorch's "Note [Seed and Offset Device]"), and hand it to their backward kernels only.
+std::set<ValueId> attentionSeeds(const Program& program) {
+  std::set<ValueId> seeds;
+  for (const Instruction& instruction : program.instructions) {
+    const auto& name = instruction.op.operator_name().name;
+    if (name.find("attention") == std::string::npos || name.ends_with("_backward")) continue;
+    forEachResult(instruction, [&](ValueId value) { seeds.insert(value); });
+  }
+  for (const Instruction& instruction : program.instructions) {
+    if (instruction.op.operator_name().name.find("attention") != std::string::npos) continue;
+    forEachUse(instruction, [&](ValueId value) { seeds.erase(value); });
+  }
+  return seeds;
 }
 
 }  // namespace
 
 std::optional<std::string> whyNoGraph(const Program& program, at::DeviceType device) {
   std::set<c10::DeviceIndex> devices;
-  for (const Value& value : program.values) {
-    if (value.device.type() != device) return "it has a tensor on " + value.device.str();
+  const std::set<ValueId> seeds = attentionSeeds(program);
+  for (ValueId v = 0; v < program.values.size(); ++v) {
+    const Value& value = program.values[v];
+    if (value.device.type() != device) {
+      if (value.device.is_cpu() && seeds.contains(v)) continue;
+      return "it has a tensor on " + value.device.str();
+    }
     devices.insert(value.device.index());
     if (value.origin == Value::Origin::Gradient) return "it adds to gradients that were there before it";
   }
@@ -35,7 +63,7 @@ std::optional<std::string> whyNoGraph(const Program& program, at::DeviceType dev
   }
   for (const Instruction& instruction : program.instructions) {
     const auto name = c10::toString(instruction.op.operator_name());
-    if (asksForValues(instruction.op)) return name + " asks for values";
+    if (asksForValues(program, instruction)) return name + " asks for values";
     if (name.ends_with("rng_state") || name.ends_with("rng_state_")) return name + " belongs to the CPU";
   }
   for (const ValueId output : program.outputs) {
@@ -58,7 +86,10 @@ GraphRunner::GraphRunner(Interpreter& interpreter, MakeCapture make)
   }
   // A view of an input shares its storage: what is written to the one is written to the other.
   std::set<uint32_t> storages;
-  for (const ValueId value : written) storages.insert(program.values[value].storage);
+  for (const ValueId value : written) {
+    storages.insert(program.values[value].storage);
+    if (program.values[value].origin == Value::Origin::Captured) changed_.push_back(program.values[value].tensor);
+  }
   for (size_t i = 0; i < program.inputs.size(); ++i) {
     const ValueId input = program.inputs[i];
     if (input != kNoValue && storages.contains(program.values[input].storage)) written_.push_back(i);
@@ -107,10 +138,8 @@ void GraphRunner::capture(const Interpreter::Call& call) {
     made.addresses = addresses();
     captured_ = std::move(made);
     state_ = State::Captured;
-  } catch (const c10::OutOfMemoryError&) {
-    throw;
   } catch (const c10::Error& e) {
-    // Nothing was done yet, so the interpreter can do it.
+    // Nothing was done yet, so the interpreter can do it; in less memory too, where that is what was missing.
     reason_ = e.what_without_backtrace();
     state_ = State::GivenUp;
   }
@@ -124,6 +153,7 @@ std::vector<at::Tensor> GraphRunner::replay(const Interpreter::Call& call) {
     at::Tensor input = call.inputs[i];
     input.copy_(captured_->inputs[i], /*non_blocking=*/true);
   }
+  for (const at::Tensor& tensor : changed_) tensor.unsafeGetTensorImpl()->bump_version();
   std::vector<at::Tensor> outputs;
   for (size_t i = 0; i < captured_->outputs.size(); ++i) {
     const at::Tensor& output = captured_->outputs[i];

@@ -62,6 +62,7 @@ class GraphRunner {
   Interpreter& interpreter_;
   const MakeCapture make_;
   std::vector<size_t> written_;  // inputs that the program writes to
+  std::vector<at::Tensor> changed_;  // captured tensors that it writes to
   std::vector<bool> own_;        // per output: it is a tensor captured from outside, and belongs there
   std::optional<Captured> captured_;
   std::atomic<State> state_{State::WarmingUp};

@@ -3,6 +3,7 @@
 #include <ATen/Context.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 #include <c10/core/Event.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
@@ -84,6 +85,34 @@ class Watcher {
   std::deque<Watch> watches_;
 };
 
+// Pinned memory on its way back to its allocator.
+struct Returned {
+  std::mutex mutex;
+  std::vector<at::Tensor> tensors;
+  std::atomic<bool> any{false};
+};
+
+Returned& returned() {
+  static auto* const returned = new Returned();
+  return *returned;
+}
+
+void giveBack(at::Tensor pinned) {
+  Returned& all = returned();
+  std::lock_guard lock(all.mutex);
+  all.tensors.push_back(std::move(pinned));
+  all.any.store(true, std::memory_order_relaxed);
+}
+
+void freeReturned() {
+  Returned& all = returned();
+  if (!all.any.load(std::memory_order_relaxed)) return;
+  std::vector<at::Tensor> tensors;
+  std::lock_guard lock(all.mutex);
+  tensors.swap(all.tensors);
+  all.any.store(false, std::memory_order_relaxed);
+}
+
 DeviceCount countDevices() {
 #ifndef LD_CUDA
   return {0, "this addon is built for the CPU. docs/gpu.md says how to build it for CUDA"};
@@ -116,6 +145,7 @@ void nameDevice(at::Device device) {
 }
 
 void enterNamedDevices() {
+  freeReturned();
   const uint64_t fresh = named.load(std::memory_order_relaxed) & ~entered;
   if (fresh == 0) return;
   entered |= fresh;
@@ -150,8 +180,14 @@ void whenReached(std::function<void(FailurePtr)> done) {
 at::Tensor queueToHost(const at::Tensor& tensor) {
   const at::Tensor dense = tensor.contiguous();
   at::Tensor host = at::empty(dense.sizes(), at::TensorOptions().dtype(dense.scalar_type()).pinned_memory(true));
+  if (dense.numel() == 0) return host;
   host.copy_(dense, /*non_blocking=*/true);
-  return host;
+  // JavaScript lets go of it at any moment. Then its allocator records an event on the stream of the copy, which must
+  // not be in the middle of a capture: so it goes back between two records.
+  void* const bytes = host.mutable_data_ptr();
+  const auto options = at::TensorOptions().dtype(host.scalar_type());
+  const auto shape = host.sizes().vec();
+  return at::from_blob(bytes, shape, [host = std::move(host)](void*) mutable { giveBack(std::move(host)); }, options);
 }
 
 at::Tensor pinned(at::IntArrayRef shape, at::ScalarType dtype) {

@@ -24,7 +24,8 @@ DeviceCount cudaDevices();
 void nameDevice(at::Device device);
 
 // Executor thread, before each record: puts devices that were named since on streams of the executor's own. Not on
-// the default stream, which waits for all others and which no CUDA graph can be captured from.
+// the default stream, which waits for all others and which no CUDA graph can be captured from. Frees what readers of
+// queueToHost() have let go of.
 void enterNamedDevices();
 
 // Executor thread. Calls `done` when the devices have done all that is queued so far: at once where none was

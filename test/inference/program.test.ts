@@ -44,6 +44,8 @@ describe('an evaluation of the chain as a program', () => {
     const { recorded: times, replayed } = recorded.programs ?? { recorded: 0, replayed: 0 }
     expect(times).toBe(name === 'one step' || name === 'the baseline' ? 1 : 2)
     expect(replayed).toBeGreaterThan(0)
+    // Nothing else stands against a graph of a GPU.
+    expect(recorded.programs?.graph).toBe('none: its tensors are on the CPU')
     model.dispose()
   })
 

@@ -21,11 +21,16 @@ using namespace group_norm_silu;
 using Optional = std::optional<at::Tensor>;
 using Three = std::tuple<at::Tensor, at::Tensor, at::Tensor>;
 
+// Kernels load 16 bytes at a time, which a view may begin in the middle of; a device does not survive that.
+at::Tensor aligned(const at::Tensor& tensor) {
+  return reinterpret_cast<uintptr_t>(tensor.const_data_ptr()) % 16 == 0 ? tensor : tensor.clone();
+}
+
 // [N, C, ...] as [N, C, pixels, 1] whose memory is [N, pixels, C]; a copy only where it lies differently.
 at::Tensor channelsLast(const at::Tensor& x) {
   TORCH_CHECK(x.dim() >= 2, "x is [N, C, ...], got ", x.sizes());
   const at::Tensor image = x.dim() == 4 ? x : x.reshape({x.size(0), x.size(1), -1, 1});
-  return image.contiguous(at::MemoryFormat::ChannelsLast);
+  return aligned(image.contiguous(at::MemoryFormat::ChannelsLast));
 }
 
 // A result in the shape and memory format of the input, as the operators promise.
@@ -39,7 +44,7 @@ at::Tensor floats(const Optional& parameter, const at::Tensor& x) {
   if (!parameter || !parameter->defined()) return {};
   TORCH_CHECK(parameter->numel() == x.size(1) && parameter->device() == x.device(), "weight and bias are [", x.size(1), "] on ",
               x.device(), ", got ", parameter->sizes(), " on ", parameter->device());
-  return parameter->to(at::kFloat).contiguous();
+  return aligned(parameter->to(at::kFloat).contiguous());
 }
 
 const float* pointer(const at::Tensor& tensor) { return tensor.defined() ? tensor.const_data_ptr<float>() : nullptr; }

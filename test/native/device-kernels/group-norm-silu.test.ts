@@ -1,8 +1,9 @@
-/** The device code of group_norm_silu, run on the host, against ATen in float64. */
+/** The device code of group_norm_silu and group_norm, run on the host, against ATen in float64. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { UNet } from '#lib/model/index.js'
 import type { Tensor } from '#lib/torch/index.js'
 import * as torch from '#lib/torch/index.js'
+import { loadConfig } from '#lib/training/config.js'
+import { createModel } from '#lib/training/parts.js'
 import { distance } from '../../model/parity.js'
 import { bytesOf, compileForHost, type HostProgram, pixelsLast, restored } from './host.js'
 
@@ -25,7 +26,7 @@ async function errors(
   shape: number[],
   groups: number,
   dtype: DType,
-  { offset = 0, processors = 132 } = {},
+  { offset = 0, processors = 132, silu = true } = {},
 ): Promise<Record<string, number>> {
   const [n = 0, c = 0, h = 0, w = 0] = shape
   const draw = (dims: number[], as: DType = dtype) => torch.randn(dims).add(offset).to(as)
@@ -34,7 +35,7 @@ async function errors(
   const [weight, bias] = [torch.randn([c]).add(1), torch.randn([c])]
   const size = n * c * h * w * (dtype === 'bfloat16' ? 2 : 4)
   const [statistics, channels] = [n * groups * 4, c * 4]
-  const words = [dtype, n, h * w, c, groups, processors, eps].map(String)
+  const words = [dtype, n, h * w, c, groups, processors, eps, silu ? 'silu' : 'plain'].map(String)
   const inputs = [
     ...(await Promise.all([x, residual, dy].map(pixelsLast))),
     ...(await Promise.all([weight, bias].map(bytesOf))),
@@ -49,7 +50,8 @@ async function errors(
   const b64 = bias.to('float64').detach().requiresGrad_()
   const statisticsOf = (of: Tensor) =>
     torch.call('aten::native_group_norm', [of, null, null, n, c, h * w, groups, eps]) as Tensor[]
-  const y = torch.silu(torch.groupNorm(exact, groups, w64, b64, eps))
+  const norm = torch.groupNorm(exact, groups, w64, b64, eps)
+  const y = silu ? torch.silu(norm) : norm
   const [dx, dw, db] = torch.grad([y], [exact, w64, b64], { gradOutputs: [dy.to('float64')] })
   const sum = x
     .to('float32')
@@ -93,25 +95,52 @@ function check(found: Record<string, number>, dtype: DType): void {
   }
 }
 
-/** [channels, height, width] of every GroupNorm of the paper's network, on a canvas of 96 x 64. */
-async function shapesOfNetwork(): Promise<number[][]> {
-  const model = new UNet({ landmarks: 19, attention: [] }).eval().requiresGrad_(false)
-  const forward = torch.program((x: Tensor, t: Tensor) => model.forward(x, t))
-  await forward(torch.zeros([1, 20, 96, 64]), torch.zeros([1], { dtype: 'int64' }))
-  const made = /float32\[1, ([\d, ]+)\].* = landmark_diffusion::group_norm_silu\(/g
-  const seen = new Set([...forward.toString().matchAll(made)].map(([, shape]) => shape as string))
-  forward.dispose()
-  model.dispose()
-  return [...seen].map((shape) => shape.split(', ').map(Number))
+interface Norm {
+  shape: number[]
+  groups: number
+  silu: boolean
 }
 
-describe('group_norm_silu on the device', () => {
-  test.each(['float32', 'bfloat16'] as const)(
-    'equals ATen in float64 on every shape of the network, in %s',
-    async (dtype) => {
-      const shapes = await shapesOfNetwork()
-      expect(shapes.length).toBeGreaterThan(15)
-      for (const shape of shapes) check(await errors([1, ...shape], 32, dtype), dtype)
+/** Every GroupNorm that the network of a preset calls, on a canvas of this size, each once. */
+async function normsOf(preset: string, [height, width]: [number, number]): Promise<Norm[]> {
+  const config = loadConfig({ preset, set: [`data.height=${height}`, `data.width=${width}`] })
+  const model = createModel(config).eval().requiresGrad_(false)
+  const { batchSize } = config.train
+  const forward = torch.program((x: Tensor, t: Tensor) => model.forward(x, t))
+  const noise = torch.zeros([batchSize, model.landmarks + 1, height, width])
+  await forward(noise, torch.zeros([batchSize], { dtype: 'int64' }))
+  const line =
+    /float32\[([\d, ]+)\], .* = landmark_diffusion::group_norm(_silu)?\(%\d+, %\d+, %\d+, (\d+), /g
+  const found = [...forward.toString().matchAll(line)].map(([, shape = '', silu, groups]) =>
+    JSON.stringify({
+      shape: shape.split(', ').map(Number),
+      groups: Number(groups),
+      silu: silu !== undefined,
+    }),
+  )
+  forward.dispose()
+  model.dispose()
+  return [...new Set(found)].map((norm) => JSON.parse(norm))
+}
+
+/** With what the canvas is here: the paper's own takes minutes. At least so many kinds, with SiLU and without. */
+const networks: [string, [number, number], [number, number]][] = [
+  ['paper', [96, 64], [16, 4]],
+  ['isbi-diffusion', [96, 64], [10, 1]],
+  ['small', [120, 96], [8, 0]],
+  ['tiny', [40, 32], [3, 1]],
+]
+
+describe('on the device', () => {
+  test.each(networks)(
+    'every norm of the network of %s equals ATen in float64, in both precisions',
+    async (preset, canvas, [withSilu, without]) => {
+      const norms = await normsOf(preset, canvas)
+      expect(norms.filter(({ silu }) => silu).length).toBeGreaterThanOrEqual(withSilu)
+      expect(norms.filter(({ silu }) => !silu).length).toBeGreaterThanOrEqual(without)
+      for (const { shape, groups, silu } of norms)
+        for (const dtype of ['float32', 'bfloat16'] as const)
+          check(await errors(shape, groups, dtype, { silu }), dtype)
     },
   )
 

@@ -11,7 +11,7 @@ namespace {
 using namespace ld;
 using namespace ld::group_norm_silu;
 
-template <typename T>
+template <typename T, bool Silu>
 bool run(int64_t images, int64_t pixels, int channels, int groups, int processors, float eps) {
   const Plan plan = ld::group_norm_silu::plan(images, pixels, channels, groups, sizeof(T), processors);
   const size_t size = static_cast<size_t>(images * pixels * channels), statistics = static_cast<size_t>(images * groups);
@@ -22,8 +22,8 @@ bool run(int64_t images, int64_t pixels, int channels, int groups, int processor
   const Array<float> partial(static_cast<size_t>(plan.partialFloats())), coefficients(static_cast<size_t>(plan.coefficientFloats()));
   if (!(x.read() && residual.read() && dy.read() && weight.read() && bias.read())) return false;
   const Affine affine{mean.data, rstd.data, weight.data, bias.data};
-  start(Forward<T, true>{plan, x.data, y.data, affine, mean.data, rstd.data, partial.data, eps}, OnHost{});
-  start(Backward<T, true>{plan, dy.data, x.data, dx.data, affine, dweight.data, dbias.data, partial.data, coefficients.data}, OnHost{});
+  start(Forward<T, Silu>{plan, x.data, y.data, affine, mean.data, rstd.data, partial.data, eps}, OnHost{});
+  start(Backward<T, Silu>{plan, dy.data, x.data, dx.data, affine, dweight.data, dbias.data, partial.data, coefficients.data}, OnHost{});
   start(Residual<T>{plan, {x.data, residual.data, bias.data, sum.data}, sumMean.data, sumRstd.data, partial.data, eps}, OnHost{});
   y.write();
   mean.write();
@@ -40,9 +40,10 @@ bool run(int64_t images, int64_t pixels, int channels, int groups, int processor
 }  // namespace
 
 int main(int count, char** words) {
-  if (count != 8) return 2;
+  if (count != 9) return 2;
   const auto number = [&](int i) { return std::atoi(words[i]); };
-  const auto call = std::string(words[1]) == "bfloat16" ? run<BFloat16> : run<float>;
+  const bool half = std::string(words[1]) == "bfloat16", silu = std::string(words[8]) == "silu";
+  const auto call = half ? (silu ? run<BFloat16, true> : run<BFloat16, false>) : (silu ? run<float, true> : run<float, false>);
   const bool done = call(number(2), number(3), number(4), number(5), number(6), static_cast<float>(std::atof(words[7])));
   return done ? 0 : 1;
 }
