@@ -324,7 +324,11 @@ export interface Native {
   /** The reason is what the others are told; '' in peace. */
   leaveGroup(reason: string): Promise<void>
   /** `detail`: number of the reduction, or the rank that a broadcast comes from. */
-  startCollective(kind: 'allReduce' | 'broadcast' | 'barrier', id: number, detail: number): Opaque
+  startCollective(
+    kind: 'allReduce' | 'broadcast' | 'barrier' | 'begun',
+    id: number,
+    detail: number,
+  ): Opaque
   /** Holds the queue; a failure poisons `id`. */
   endCollective(flight: Opaque, id: number): Promise<void>
   createReducer(reducer: number, parameters: readonly number[], bucketBytes: number): void

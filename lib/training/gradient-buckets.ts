@@ -1,67 +1,99 @@
 /**
  * A model's gradients in a few long tensors. Ranks exchange these between the two programs of a step: the pass, which
- * writes them, and the update, which reads them. What `distributed.Reducer` does by hooks on the backward pass cannot
- * be replayed, so the exchange begins where the pass has ended; and as nothing stays in `.grad`, both programs can be
- * graphs of a GPU.
+ * writes them, and the update, which reads them; or already during the pass, which then begins the exchange of each
+ * bucket that is full, as PyTorch's DistributedDataParallel does. Nothing stays in `.grad`.
  */
 
 import * as torch from '../torch/index.js'
 
 type Tensor = torch.Tensor
 
-/** As in PyTorch's DistributedDataParallel. */
+/** As in DistributedDataParallel. */
 const bucketBytes = 25 * 2 ** 20
 
-export class GradientBuckets implements Disposable {
-  readonly #parameters: readonly Tensor[]
+export interface CollectOptions {
+  /** On top of what is there, instead of it. */
+  add: boolean
+  /** Begins the exchange of each bucket as soon as it is complete: `torch.distributed.exchanged` is its end. */
+  exchange?: boolean
+}
+
+interface Bucket {
   /** float32, one-dimensional */
-  readonly #buckets: readonly Tensor[]
-  /** Of the buckets, one a parameter, with its shape and strides. */
-  readonly #views: readonly Tensor[]
+  readonly all: Tensor
+  readonly members: readonly Tensor[]
+  /** Of `all`, one a member, with its shape and strides. */
+  readonly views: readonly Tensor[]
+}
+
+export class GradientBuckets implements Disposable {
+  /** The last ones first: about the order in which their gradients come. */
+  readonly #parameters: readonly Tensor[]
+  readonly #buckets: readonly Bucket[]
 
   /** parameters: float32 and dense, on one device */
   constructor(parameters: Iterable<Tensor>) {
-    this.#parameters = [...parameters]
-    const buckets: Tensor[] = []
-    const views: Tensor[] = []
-    for (const members of inBuckets(this.#parameters)) {
-      const length = members.reduce((sum, { numel }) => sum + numel, 0)
-      const bucket = torch.keep(torch.zeros([length], { device: (members[0] as Tensor).device }))
-      let offset = 0
-      for (const { shape, numel, ...member } of members.map(placeOf)) {
-        const place = [bucket, shape, member.strides, offset]
-        views.push(torch.keep(torch.call('aten::as_strided', place) as Tensor))
-        offset += numel
-      }
-      buckets.push(bucket)
-    }
-    this.#buckets = buckets
-    this.#views = views
+    this.#parameters = [...parameters].reverse()
+    this.#buckets = inBuckets(this.#parameters).map(bucketOf)
   }
 
-  /** The gradients of `loss` instead of what is there, or on top of it. Fit for a program. Returns the buckets. */
-  collect(loss: Tensor, { add }: { add: boolean }): readonly Tensor[] {
+  /** The gradients of `loss`. Fit for a program. Returns the buckets. */
+  collect(loss: Tensor, { add, exchange = false }: CollectOptions): readonly Tensor[] {
     torch.scope(() => {
+      const hooks = exchange ? this.#sendWhenFull(add) : []
       const gradients = torch.grad([loss], this.#parameters)
+      for (const hook of hooks) hook.remove()
+      if (exchange) return
       const name = add ? 'aten::_foreach_add_.List' : 'aten::_foreach_copy_'
-      torch.noGrad(() => torch.call(name, [[...this.#views], gradients]))
+      torch.noGrad(() => torch.call(name, [this.#views, gradients]))
     })
-    return this.#buckets
+    return this.#buckets.map(({ all }) => all)
+  }
+
+  /** For the pass to come. */
+  #sendWhenFull(add: boolean): torch.autograd.HookHandle[] {
+    const missing = this.#buckets.map(({ members }) => members.length)
+    let next = 0
+    const put = (gradient: Tensor, place: number, view: Tensor) => {
+      torch.noGrad(() => (add ? view.add_(gradient) : view.copy_(gradient)))
+      missing[place] = (missing[place] as number) - 1
+      // In the same order on all ranks.
+      for (; missing[next] === 0; next++)
+        torch.distributed.beginExchange((this.#buckets[next] as Bucket).all)
+    }
+    return this.#buckets.flatMap(({ members, views }, place) =>
+      members.map((parameter, i) =>
+        parameter.registerHook((gradient) => put(gradient, place, views[i] as Tensor)),
+      ),
+    )
+  }
+
+  get #views(): Tensor[] {
+    return this.#buckets.flatMap(({ views }) => views)
   }
 
   /** Makes them the parameters' gradients. Fit for a program. */
   give(): void {
-    for (const [i, parameter] of this.#parameters.entries())
-      parameter.grad = this.#views[i] as Tensor
+    for (const { members, views } of this.#buckets)
+      for (const [i, parameter] of members.entries()) parameter.grad = views[i] as Tensor
   }
 
   [Symbol.dispose](): void {
-    for (const tensor of [...this.#views, ...this.#buckets]) tensor.dispose()
+    for (const { all, views } of this.#buckets)
+      for (const tensor of [...views, all]) tensor.dispose()
   }
 }
 
-function placeOf(parameter: Tensor) {
-  return { shape: parameter.shape, numel: parameter.numel, strides: parameter.stride() }
+function bucketOf(members: readonly Tensor[]): Bucket {
+  const length = members.reduce((sum, { numel }) => sum + numel, 0)
+  const all = torch.keep(torch.zeros([length], { device: (members[0] as Tensor).device }))
+  let offset = 0
+  const views = members.map((member) => {
+    const place = [all, member.shape, member.stride(), offset]
+    offset += member.numel
+    return torch.keep(torch.call('aten::as_strided', place) as Tensor)
+  })
+  return { all, members, views }
 }
 
 function inBuckets(parameters: readonly Tensor[]): Tensor[][] {

@@ -97,6 +97,12 @@ export class Peers {
     return () => work.wait()
   }
 
+  /** As `average`, of a tensor whose exchange a program has begun. */
+  averaged(tensor: torch.Tensor): () => Promise<void> {
+    const work = distributed.exchanged(tensor)
+    return () => work.wait()
+  }
+
   /** Averages gradients; null where there is nobody to average with. */
   reducer(parameters: Iterable<torch.Tensor>): torch.distributed.Reducer | null {
     return this.isAlone ? null : new distributed.Reducer(parameters)

@@ -173,9 +173,7 @@ export class Session implements Disposable {
 
   /** How steps were run; null where all run op by op. */
   get programs(): StepPrograms | null {
-    if (!this.#pass) return null
-    const { calls } = this.#pass
-    return { ...calls, graph: calls.recorded > 0 ? this.#pass.stats().graph : null }
+    return this.#pass && { ...this.#pass.calls, graph: this.#pass.graph }
   }
 
   /** The learning rate of the next batch; with several ranks of the last of theirs. */
@@ -250,6 +248,8 @@ export class Session implements Disposable {
       ...targetTensors(drawn?.points ?? batch.points, size, data, device),
       window,
       add,
+      // On a GPU the pass is a graph, which no exchange can be part of.
+      exchange: isUpdate && this.#buckets !== null && device === 'cpu',
       update: isUpdate ? update() : null,
     }
   }
@@ -264,17 +264,21 @@ export class Session implements Disposable {
       : this.#queueWithReducer(input, stop)
   }
 
-  /** Figures and wishes, and gradients at the end of an accumulation, are exchanged after the pass. */
+  /**
+   * Figures and wishes are exchanged after the pass; at the end of an accumulation the gradients too, unless the pass
+   * has begun that.
+   */
   async #queueBetweenPrograms(
     input: StepInput,
     stop: StopReason | null,
     pass: torch.Program<[StepInput], PassResult>,
   ): Promise<Queued> {
     const { losses, buckets } = await pass({ ...input, update: null })
-    // Where the pass failed, all of these carry its failure: nothing is exchanged.
+    // Where the pass failed, all of these carry its failure: nothing more is exchanged.
     const values = withVotes(losses, stop)
-    const exchange = [values, ...(input.update ? buckets : [])]
-    const ends = exchange.map((tensor) => this.#peers.average(tensor))
+    const ends = [this.#peers.average(values)]
+    for (const bucket of input.update ? buckets : [])
+      ends.push(input.exchange ? this.#peers.averaged(bucket) : this.#peers.average(bucket))
     const exchanged: Promise<unknown>[] = ends.map((end) => end())
     for (const tensor of [losses, ...buckets]) tensor.dispose()
     if (input.update && this.#updating) exchanged.push(this.#updating(input.update))

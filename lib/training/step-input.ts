@@ -19,6 +19,8 @@ export interface StepInput {
   window: number
   /** Whether there are gradients of earlier batches of it. */
   add: boolean
+  /** Whether gradients go out to the other ranks as they come. */
+  exchange: boolean
   /** At its end. */
   update: Update | null
 }

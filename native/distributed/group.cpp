@@ -238,6 +238,16 @@ std::shared_ptr<Collective> Group::broadcast(at::Tensor tensor, int source) {
 // To agree on it is to have come to it.
 std::shared_ptr<Collective> Group::barrier() { return start(Collective::Call::Barrier, {}, 0, nullptr); }
 
+void Group::begin(const at::Tensor& tensor) {
+  begun_[tensor.storage().unsafeGetStorageImpl()] = allReduce(tensor.detach(), c10d::ReduceOp::SUM);
+}
+
+std::shared_ptr<Collective> Group::begun(const at::Tensor& tensor) {
+  auto found = begun_.extract(tensor.storage().unsafeGetStorageImpl());
+  TORCH_CHECK(!found.empty(), "no exchange of this tensor was begun");
+  return std::move(found.mapped());
+}
+
 void Group::lose(const std::string& reason) {
   auto failure = std::make_shared<Failure>();
   failure->kind = Failure::Kind::Distributed;
@@ -277,6 +287,8 @@ void Group::leave(const std::string& reason) {
     all.group.reset();
   }
   if (idle) {
+    // Else its destructor warns that nobody has left.
+    if (gpu_) gpu_->shutdown();
     gpu_.reset();
     cpu_.reset();
     watch_.reset();

@@ -6,6 +6,7 @@
 
 #include <deque>
 #include <memory>
+#include <unordered_map>
 
 #include "distributed/backends.h"
 #include "distributed/collective.h"
@@ -38,6 +39,11 @@ class Group : public std::enable_shared_from_this<Group> {
   std::shared_ptr<Collective> broadcast(at::Tensor tensor, int source);
   std::shared_ptr<Collective> barrier();
 
+  // Of the executor: a sum over all ranks that an operator starts, and that is asked for later by its tensor. Throws
+  // c10::Error where none was begun.
+  void begin(const at::Tensor& tensor);
+  std::shared_ptr<Collective> begun(const at::Tensor& tensor);
+
   int size() const { return settings_.size; }
 
   // Leaves, in peace or with the reason that the others are told. Blocks for some seconds at most.
@@ -64,6 +70,9 @@ class Group : public std::enable_shared_from_this<Group> {
   c10::intrusive_ptr<c10d::Backend> cpu_;
   c10::intrusive_ptr<c10d::Backend> gpu_;
   std::unique_ptr<Watch> watch_;
+
+  // By their tensors' memory; of the executor.
+  std::unordered_map<const c10::StorageImpl*, std::shared_ptr<Collective>> begun_;
 
   std::mutex mutex_;
   // On the CPU they go one after the other, the same on all ranks; the front one is in the backend's hands.

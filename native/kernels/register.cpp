@@ -5,6 +5,7 @@
 
 #include <mutex>
 
+#include "distributed/exchange.h"
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/conv2d/prepared.h"
 #include "kernels/fused_adamw_ema/fused_adamw_ema.h"
@@ -37,6 +38,8 @@ void registerKernels() {
     library->impl("get_rng_state", torch::dispatch(own, &getRngState));
     library->def(kSetRngStateSchema, {at::Tag::nondeterministic_seeded});
     library->impl("set_rng_state", torch::dispatch(own, &setRngState));
+    library->def(kBeginExchangeSchema);
+    library->impl("begin_exchange", torch::dispatch(own, &beginExchange));
     registerGroupNorm(*library);
     registerConv2d(*library);
     onCpuTrim(&winograd::dropPrepared);

@@ -79,7 +79,7 @@ Napi::Value Environment::leaveGroup(const Info& info) {
 }
 
 // startCollective(kind, id, detail): what endCollective() takes. `detail` is the reduction's number for an
-// allReduce, the source's rank for a broadcast.
+// allReduce, the source's rank for a broadcast. 'begun' stands for what an operator has started with the tensor.
 Napi::Value Environment::startCollective(const Info& info) {
   const std::string kind = text(info[0]);
   const uint32_t id = info[1].As<Napi::Number>().Uint32Value();
@@ -97,6 +97,10 @@ Napi::Value Environment::startCollective(const Info& info) {
         return;
       }
       TORCH_CHECK(slot.tensor.defined(), "the tensor holds nothing");
+      if (kind == "begun") {
+        flight->collective = group->begun(slot.tensor);
+        return;
+      }
       // The backend writes to the memory itself: a pass that still needs the old values must notice.
       torch::autograd::impl::bump_version(slot.tensor);
       const at::Tensor plain = slot.tensor.detach();

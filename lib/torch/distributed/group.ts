@@ -148,6 +148,22 @@ function noCollective(name: string): void {
   refuseInProgram(`${name} was called`, 'Call it between programs.')
 }
 
+/**
+ * Begins to sum the tensor over all ranks, as an operator: a program that is recorded begins it at the same place each
+ * time. Until the `exchanged()` of it has been waited for, the tensor may not be touched.
+ */
+export function beginExchange(tensor: Tensor): void {
+  memberOf()
+  noGrad(() => call('landmark_diffusion::begin_exchange', [tensor]))
+}
+
+/** The end of what `beginExchange()` began with this tensor, which then holds the average over the ranks. */
+export function exchanged(tensor: Tensor): Work {
+  const { worldSize } = memberOf()
+  noCollective('exchanged()')
+  return new Work(addon().native.startCollective('begun', tensor.id, 0), tensor, worldSize)
+}
+
 /** Resolves when every rank has come here; what is queued after it waits too. */
 export function barrier(): Promise<void> {
   memberOf()
