@@ -205,13 +205,30 @@ class Run {
   #agreed: StopReason | null = null
   #best: CheckpointMetadata['best'] = null
   #began = 0
+  /** The step whose outcome is waited for. */
+  #reporting: number | null = null
 
   constructor(parts: RunParts) {
     this.#parts = parts
     this.#speed = new Speedometer(parts.config.train.batchSize * parts.peers.size)
   }
 
+  /** What fails the machine in a step, a validation or a checkpoint is told with what it means for the run. */
   async *events(
+    resumed: CheckpointMetadata | null,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<TrainEvent, void, void> {
+    try {
+      yield* this.#loop(resumed, signal)
+    } catch (error) {
+      throw explainLoss(error, {
+        step: this.#reporting ?? this.#parts.session.step,
+        folder: this.#parts.folder.path,
+      })
+    }
+  }
+
+  async *#loop(
     resumed: CheckpointMetadata | null,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<TrainEvent, void, void> {
@@ -286,9 +303,9 @@ class Run {
   }
 
   async #report({ step, epoch, lr, outcome }: Queued): Promise<TrainEvent> {
-    const { figures, stop } = await outcome.catch((error: unknown) => {
-      throw explainLoss(error, { step, folder: this.#parts.folder.path })
-    })
+    this.#reporting = step
+    const { figures, stop } = await outcome
+    this.#reporting = null
     this.#agreed ??= stop
     if (!Object.values(figures).every(Number.isFinite)) throw this.#diverged(step, figures)
     const imagesPerSecond = this.#speed.tick()

@@ -1,5 +1,8 @@
 #include "runtime/physical_memory.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <fstream>
 #include <limits>
@@ -41,6 +44,16 @@ constexpr Group kGroups[] = {
      "/sys/fs/cgroup/memory/memory.stat", "total_inactive_file"},
 };
 
+// What a limit on the process's address space (ulimit -v) leaves.
+uint64_t addressSpaceLeft() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return kUnknown;
+  const uint64_t pages = numberIn("/proc/self/statm");
+  if (pages == kUnknown) return kUnknown;
+  const uint64_t used = pages * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  return limit.rlim_cur - std::min<uint64_t>(limit.rlim_cur, used);
+}
+
 }  // namespace
 
 PhysicalMemory physicalMemory() {
@@ -58,6 +71,7 @@ PhysicalMemory physicalMemory() {
     memory.total = limit;
     memory.available = std::min(memory.available, limit - std::min(limit, held));
   }
+  memory.available = std::min(memory.available, addressSpaceLeft());
   return memory;
 }
 

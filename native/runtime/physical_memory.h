@@ -1,4 +1,4 @@
-// What memory the machine, or the container that the process is in, has and has left. The kernel promises more
+// What memory the machine, the container that the process is in, or a limit on the process has and has left. The kernel promises more
 // than there is and kills later; a tensor that cannot fit must fail where it is asked for.
 #pragma once
 
