@@ -1,7 +1,8 @@
 /**
- * A model's gradients in a few long tensors. Ranks exchange these between the two programs of a step: the pass, which
- * writes them, and the update, which reads them; or already during the pass, which then begins the exchange of each
- * bucket that is full, as PyTorch's DistributedDataParallel does. Nothing stays in `.grad`.
+ * A model's gradients in a few long tensors, where they wait between the two programs of a step: the pass, which writes
+ * them or adds to them, and the update, which reads them. Ranks exchange these in between, or already during the pass,
+ * which then begins the exchange of each bucket that is full, as PyTorch's DistributedDataParallel does. Nothing stays
+ * in `.grad`, so that both programs can be graphs of a GPU.
  */
 
 import * as torch from '../torch/index.js'

@@ -93,6 +93,7 @@ export class Peers {
    * where a rank is lost.
    */
   average(tensor: torch.Tensor): () => Promise<void> {
+    if (this.isAlone) return async () => undefined
     const work = distributed.allReduce(tensor, { op: 'avg', asyncOp: true })
     return () => work.wait()
   }

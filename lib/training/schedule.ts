@@ -30,3 +30,9 @@ export function accumulation(accumulate: Config['train']['accumulate'], epoch: n
   }
   return current
 }
+
+/** Whether some updates take several batches. */
+export function accumulates(accumulate: Config['train']['accumulate']): boolean {
+  const windows = typeof accumulate === 'number' ? [accumulate] : Object.values(accumulate)
+  return windows.some((window) => window > 1)
+}

@@ -32,7 +32,7 @@ import {
   type StopReason,
   withVotes,
 } from './readings.js'
-import { accumulation, learningRate, totalSteps } from './schedule.js'
+import { accumulates, accumulation, learningRate, totalSteps } from './schedule.js'
 import { type StepInput, targetTensors, tensorsOf, type Update } from './step-input.js'
 import { drawTimesteps } from './timesteps.js'
 
@@ -96,8 +96,9 @@ export class Session implements Disposable {
   readonly #config: Config
   readonly #device: string
   readonly #peers: Peers
-  /** How gradients are averaged over the ranks: while a pass runs op by op, or after one that is a program. */
+  /** What averages gradients over the ranks while a pass runs op by op. */
   readonly #reducer: torch.distributed.Reducer | null
+  /** Where gradients wait for other ranks or batches when a pass is a program. */
   readonly #buckets: GradientBuckets | null
   readonly #images: ResidentImages
   readonly #loader: Loader
@@ -107,9 +108,9 @@ export class Session implements Disposable {
   readonly #augmentation: Augmentation | null
   readonly #learningRate: LearningRate
   readonly #readings: Readings
-  /** A step; of several ranks its first part, up to the gradients. Gives the losses [3]. */
+  /** A step; where gradients wait for others its first part, up to these. Gives the losses [3]. */
   readonly #pass: torch.Program<[StepInput], PassResult> | null
-  /** The rest, of several ranks. */
+  /** The rest of such a step. */
   readonly #updating: torch.Program<[Update], null> | null
   #step = 0
   /** Batches whose gradients wait for an update. */
@@ -138,7 +139,10 @@ export class Session implements Disposable {
     this.model = createModel(config).to(device)
     const together = !peers.isAlone
     this.#reducer = together && eager ? peers.reducer(this.model.parameters()) : null
-    this.#buckets = together && !eager ? new GradientBuckets(this.model.parameters()) : null
+    this.#buckets =
+      !eager && (together || accumulates(train.accumulate))
+        ? new GradientBuckets(this.model.parameters())
+        : null
     this.ema = train.ema ? new Ema(this.model, train.ema) : null
     const { lr, betas, eps, weightDecay } = train
     this.#optimizer = new AdamW(this.model.namedParameters(), { lr, betas, eps, weightDecay })
@@ -249,26 +253,23 @@ export class Session implements Disposable {
       window,
       add,
       // On a GPU the pass is a graph, which no exchange can be part of.
-      exchange: isUpdate && this.#buckets !== null && device === 'cpu',
+      exchange: isUpdate && this.#buckets !== null && !this.#peers.isAlone && device === 'cpu',
       update: isUpdate ? update() : null,
     }
   }
 
   async #queue(input: StepInput, stop: StopReason | null): Promise<Queued> {
-    if (this.#peers.isAlone) {
-      const { losses } = this.#pass ? await this.#pass(input) : this.#runPass(input)
-      return { values: losses, exchanged: null }
-    }
-    return this.#pass
-      ? this.#queueBetweenPrograms(input, stop, this.#pass)
-      : this.#queueWithReducer(input, stop)
+    if (this.#pass && this.#buckets) return this.#queueTwoPrograms(input, stop, this.#pass)
+    if (this.#reducer) return this.#queueWithReducer(input, stop)
+    const { losses } = this.#pass ? await this.#pass(input) : this.#runPass(input)
+    return { values: losses, exchanged: null }
   }
 
   /**
-   * Figures and wishes are exchanged after the pass; at the end of an accumulation the gradients too, unless the pass
-   * has begun that.
+   * Where there are other ranks, figures and wishes are exchanged after the pass; at the end of an accumulation the
+   * gradients too, unless the pass has begun that.
    */
-  async #queueBetweenPrograms(
+  async #queueTwoPrograms(
     input: StepInput,
     stop: StopReason | null,
     pass: torch.Program<[StepInput], PassResult>,

@@ -40,13 +40,8 @@ describe('a training step as a program', () => {
     expect(end?.programs?.replayed).toBeGreaterThan(0)
     const { recorded: first = 0, replayed = 0, plain = 0 } = end?.programs ?? {}
     expect(first + replayed + plain).toBe(end?.step)
-    // Nothing else stands against a graph of a GPU, but gradients that wait for those of the next batch.
-    const accumulates = set.some((setting) => setting.startsWith('train.accumulate'))
-    expect(end?.programs?.graph).toBe(
-      accumulates
-        ? 'none: it leaves gradients behind: let it clear them'
-        : 'none: its tensors are on the CPU',
-    )
+    // Nothing else stands against a graph of a GPU.
+    expect(end?.programs?.graph).toBe('none: its tensors are on the CPU')
     expect(eventsOf(reference, 'end')[0]?.programs).toBeNull()
     const losses = (all: Parameters<typeof eventsOf>[0]) =>
       eventsOf(all, 'step').map(({ step, loss, nll, mse, lr }) => ({ step, loss, nll, mse, lr }))
