@@ -1,7 +1,7 @@
 /** `landmark-diffusion benchmark NAME`: runs one of the programs of scripts/benchmark in a process of its own. */
 
 import { spawn } from 'node:child_process'
-import { readdir } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import { closest } from 'fastest-levenshtein'
@@ -27,29 +27,28 @@ export function benchmarkCommand(): Command {
       // What follows the name is the benchmark's, --help too.
       .passThroughOptions()
       .action(async (name: string | undefined, rest: string[], options: { json?: string }) => {
-        const names = await benchmarkNames()
+        const summaries = await readSummaries()
+        const names = Object.keys(summaries)
         if (name === undefined) {
-          process.stdout.write(names.length > 0 ? `${names.join('\n')}\n` : 'There are none.\n')
+          const width = Math.max(...names.map(({ length }) => length))
+          for (const [each, summary] of Object.entries(summaries)) {
+            process.stdout.write(`${each.padEnd(width)}  ${summary}\n`)
+          }
           return
         }
         if (!names.includes(name)) {
-          const hint =
-            names.length > 0
-              ? ` Did you mean '${closest(name, names)}'? There are: ${names.join(', ')}.`
-              : ''
-          throw usageError(`There is no benchmark '${name}'.${hint}`)
+          throw usageError(
+            `There is no benchmark '${name}'. Did you mean '${closest(name, names)}'? There are: ${names.join(', ')}.`,
+          )
         }
         await runBenchmark(name, [...rest, ...(options.json ? ['--json', options.json] : [])])
       })
   )
 }
 
-async function benchmarkNames(): Promise<string[]> {
-  const files = await readdir(folder).catch(() => [])
-  return files
-    .filter((file) => file.endsWith('.mjs'))
-    .map((file) => file.slice(0, -'.mjs'.length))
-    .sort()
+/** Name to what it measures, in the order of the list. */
+async function readSummaries(): Promise<Record<string, string>> {
+  return JSON.parse(await readFile(new URL('summaries.json', folder), 'utf8'))
 }
 
 /** Its own process: the figures of one benchmark must not depend on what ran before it. */

@@ -14,7 +14,6 @@ import { printTable, readOptions, refuseBusyMachine, writeJson } from './measure
 
 const values = await readOptions({
   name: 'event-loop',
-  summary: 'how long the event loop is held up while a preset trains',
   examples: ['', '--preset small --steps 300 --nice 10 --work 0,3'],
   options: [
     ['--preset <name>', 'what trains', 'small'],

@@ -1,19 +1,21 @@
 // What the benchmarks share: their options, quantiles, a table, the machine, and the refusal to measure beside other work.
-import { accessSync, constants, writeFileSync } from 'node:fs'
+import { accessSync, constants, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, totalmem } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { versions } from 'landmark-diffusion/torch'
 import { defineCommand, runCommand } from '#lib/cli/command.js'
 import { makeFolder } from '../make-folder.mjs'
 
+const summaries = JSON.parse(readFileSync(new URL('summaries.json', import.meta.url), 'utf8'))
+
 /**
  * The options of a benchmark by their names; ends the process for --help and for wrong usage.
  * options: [flags, description, reader or default, default], as commander's `option` takes them.
  */
-export async function readOptions({ name, summary, examples, options = [] }) {
+export async function readOptions({ name, examples, options = [] }) {
   const command = defineCommand({
     name: `landmark-diffusion benchmark ${name}`,
-    summary,
+    summary: summaries[name],
     examples: examples.map((words) => `landmark-diffusion benchmark ${name} ${words}`.trim()),
   })
   for (const option of options) command.option(...option)

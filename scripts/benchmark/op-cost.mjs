@@ -12,7 +12,6 @@ import { printTable, quantile, readOptions, refuseBusyMachine, writeJson } from 
 
 const values = await readOptions({
   name: 'op-cost',
-  summary: 'what an operator costs the JavaScript thread, in time and in bytes',
   examples: ['', '--json docs/benchmarks/op-cost.json'],
   options: [['--batches <n>', 'of 500 calls of each operator', positiveInteger, 400]],
 })

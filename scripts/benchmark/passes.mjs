@@ -14,7 +14,6 @@ import {
 
 const values = await readOptions({
   name: 'passes',
-  summary: 'what each pass and each kernel is worth: with it and without, taking turns',
   examples: ['', '--rounds 20 --json docs/benchmarks/passes.json'],
   options: [
     ['--rounds <n>', 'turns of each', positiveInteger, 10],

@@ -13,7 +13,6 @@ const windows = 10
 
 const values = await readOptions({
   name: 'precision',
-  summary: 'loss curves of training in float32 and in bfloat16, on synthetic cephalograms',
   examples: [
     '--out docs/benchmarks',
     '--folder runs/precision --seeds 42   # in parts: what is done stays',

@@ -38,8 +38,6 @@ const ownNames = ['ours-eager', 'ours-program', 'ours-program-of-chain']
 
 const values = await readOptions({
   name: 'pytorch',
-  summary:
-    'the network beside PyTorch, eager and compiled: time, memory, first calls, the event loop',
   examples: [
     '--python path/to/python --out docs/benchmarks',
     '--workload forward --variants ours-program,eager-nhwc-retaining --rounds 20',

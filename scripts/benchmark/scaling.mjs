@@ -19,7 +19,6 @@ import { makeCase } from './workloads.js'
 
 const values = await readOptions({
   name: 'scaling',
-  summary: 'how the cost grows with pixels, channels, batch and evaluations, with fitted exponents',
   examples: ['', '--out docs/benchmarks'],
   options: [
     ['--rounds <n>', 'turns of each point', positiveInteger, 7],

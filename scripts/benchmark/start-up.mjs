@@ -20,7 +20,6 @@ import { makeWorkload } from './workloads.js'
 
 const values = await readOptions({
   name: 'start-up',
-  summary: 'from the start of a process to the first values of a network, beside eager PyTorch',
   examples: [
     '--python path/to/python',
     '--python path/to/python --json docs/benchmarks/start-up.json',

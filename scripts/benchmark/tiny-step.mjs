@@ -22,8 +22,6 @@ import {
 
 const values = await readOptions({
   name: 'tiny-step',
-  summary:
-    'a training step of a tiny network, where all is overhead: replayed, op by op, in PyTorch',
   examples: [
     '--python path/to/python',
     '--python path/to/python --json docs/benchmarks/tiny-step.json',
