@@ -18,7 +18,7 @@ export interface Signature {
 }
 
 /** More kinds than any program has at a time; beyond it, the old ones are forgotten, not wrong. */
-const most = 1 << 16
+const most = 1 << 15
 
 const interned = new Map<string, Signature>()
 let nextId = 1

@@ -4,8 +4,8 @@
  * together, and grow anew with what is still in use.
  */
 
-/** Nodes of all trees before they start anew: some 30 MB. A U-Net needs a few thousand. */
-const mostNodes = 1 << 17
+/** Nodes of all trees before they start anew: with what hangs on them, some 30 MB. A U-Net needs a few thousand. */
+const mostNodes = 1 << 16
 
 let nodes = 0
 

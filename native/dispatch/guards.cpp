@@ -45,6 +45,7 @@ const guards::Table& table() {
     guards::addMisc(*made);
     guards::addNorms(*made);
     guards::addOptimizers(*made);
+    guards::addPacked(*made);
     guards::addPooling(*made);
     guards::addRecurrent(*made);
     guards::addSparse(*made);
@@ -82,6 +83,9 @@ void separateOutputs(const std::vector<size_t>& outputs, torch::jit::Stack& argu
   const auto isPlain = [](const c10::IValue& value) {
     return value.isTensor() && value.toTensor().defined() && value.toTensor().layout() == at::kStrided && value.toTensor().has_storage();
   };
+  for (const size_t i : outputs) {
+    TORCH_CHECK(!isPlain(arguments[i]) || !guards::overlapsItself(arguments[i].toTensor()), "refused, because libtorch does not check it: out= has several elements in one place; clone it first");
+  }
   const auto shared = [&](const c10::IValue& value) {
     return isPlain(value) && std::any_of(outputs.begin(), outputs.end(), [&](size_t i) {
              return isPlain(arguments[i]) && arguments[i].toTensor().is_alias_of(value.toTensor());

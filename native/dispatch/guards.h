@@ -28,7 +28,7 @@ void checkGuard(Guard guard, const torch::jit::Stack& arguments);
 std::vector<size_t> outputsOf(const c10::FunctionSchema& schema);
 
 // Kernels resize or clear what they write to before they read their inputs: an input that shares its memory with an
-// output is copied first.
+// output is copied first. Throws c10::Error for an output that has several elements in one place.
 void separateOutputs(const std::vector<size_t>& outputs, torch::jit::Stack& arguments);
 
 }  // namespace ld

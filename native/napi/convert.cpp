@@ -210,8 +210,8 @@ Napi::Value constantToJs(Napi::Env env, const c10::IValue& value) {
   if (value.isDouble()) return Napi::Number::New(env, value.toDouble());
   if (value.isComplexDouble()) {
     auto result = Napi::Object::New(env);
-    result.Set("re", value.toComplexDouble().real());
-    result.Set("im", value.toComplexDouble().imag());
+    define(result, "re", value.toComplexDouble().real());
+    define(result, "im", value.toComplexDouble().imag());
     return result;
   }
   if (value.isString()) return Napi::String::New(env, value.toStringRef());

@@ -18,6 +18,14 @@ Napi::Value constantToJs(Napi::Env env, const c10::IValue& value);
 std::vector<int64_t> intsFromJs(const Napi::Value& value);
 Napi::Array intsToJs(Napi::Env env, at::IntArrayRef values);
 
+// Makes an own property, whatever setter of that name another library has given to Object.prototype.
+template <typename Value>
+void define(const Napi::Object& object, const char* name, const Value& value) {
+  const napi_env env = object.Env();
+  const napi_property_descriptor property{name, nullptr, nullptr, nullptr, nullptr, Napi::Value::From(env, value), napi_default_jsproperty, nullptr};
+  if (napi_define_properties(env, object, 1, &property) != napi_ok) throw Napi::Error::New(env);
+}
+
 at::Device deviceFromJs(const Napi::Value& value);
 
 }  // namespace ld

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "napi/convert.h"
 #include "napi/environment.h"
 #include "runtime/executor.h"
 
@@ -79,13 +80,13 @@ Napi::Value Environment::cudaOptions(const Info& info) {
     }
     session.complete(Settle::make(promise, nullptr, [=](Environment&, Napi::Env env) -> Napi::Value {
       auto options = Napi::Object::New(env);
-      options.Set("tf32Convolutions", convolutions);
-      options.Set("tf32Matmul", matmul);
-      options.Set("cudnnBenchmark", benchmark);
-      options.Set("deterministic", deterministic);
+      define(options, "tf32Convolutions", convolutions);
+      define(options, "tf32Matmul", matmul);
+      define(options, "cudnnBenchmark", benchmark);
+      define(options, "deterministic", deterministic);
       auto names = Napi::Array::New(env, attention.size());
       for (uint32_t i = 0; i < attention.size(); ++i) names.Set(i, attention[i]);
-      options.Set("attention", names);
+      define(options, "attention", names);
       return options;
     }));
   });

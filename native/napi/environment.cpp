@@ -205,14 +205,14 @@ Napi::Value Environment::failureToJs(Napi::Env env, const Failure& failure) {
 
 Napi::Object Environment::infoToJs(Napi::Env env, const TensorInfo& info) {
   auto result = Napi::Object::New(env);
-  result.Set("defined", info.defined);
-  result.Set("shape", intsToJs(env, info.shape));
-  result.Set("strides", intsToJs(env, info.strides));
-  result.Set("dtype", info.dtype);
-  result.Set("device", info.device);
-  result.Set("requiresGrad", info.requiresGrad);
-  result.Set("traits", info.traits);
-  result.Set("isLeaf", info.isLeaf);
+  define(result, "defined", info.defined);
+  define(result, "shape", intsToJs(env, info.shape));
+  define(result, "strides", intsToJs(env, info.strides));
+  define(result, "dtype", info.dtype);
+  define(result, "device", info.device);
+  define(result, "requiresGrad", info.requiresGrad);
+  define(result, "traits", info.traits);
+  define(result, "isLeaf", info.isLeaf);
   return result;
 }
 

@@ -203,8 +203,8 @@ Napi::Value Environment::gradientGraph(const Info& info) {
       auto list = Napi::Array::New(env, nodes.size());
       for (uint32_t i = 0; i < nodes.size(); ++i) {
         auto entry = Napi::Object::New(env);
-        entry.Set("name", nodes[i].name);
-        entry.Set("next", intsToJs(env, nodes[i].next));
+        define(entry, "name", nodes[i].name);
+        define(entry, "next", intsToJs(env, nodes[i].next));
         list.Set(i, entry);
       }
       return list;

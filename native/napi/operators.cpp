@@ -18,12 +18,12 @@ enum Scratch : uint32_t { kSite = 0, kMode = 1, kTrace = 2, kInputs = 3, kNumber
 
 Napi::Object argumentToJs(Napi::Env env, const c10::Argument& argument) {
   auto result = Napi::Object::New(env);
-  result.Set("name", argument.name());
-  result.Set("type", argument.real_type()->str());
-  result.Set("size", argument.N() ? Napi::Value(Napi::Number::New(env, *argument.N())) : env.Null());
-  result.Set("keywordOnly", argument.kwarg_only());
-  result.Set("hasDefault", argument.default_value().has_value());
-  result.Set("written", argument.alias_info() != nullptr && argument.alias_info()->isWrite());
+  define(result, "name", argument.name());
+  define(result, "type", argument.real_type()->str());
+  define(result, "size", argument.N() ? Napi::Value(Napi::Number::New(env, *argument.N())) : env.Null());
+  define(result, "keywordOnly", argument.kwarg_only());
+  define(result, "hasDefault", argument.default_value().has_value());
+  define(result, "written", argument.alias_info() != nullptr && argument.alias_info()->isWrite());
   return result;
 }
 
@@ -44,14 +44,14 @@ Napi::Value Environment::schema(const Info& info) {
   if (!op) return env.Null();
   const auto& schema = op->schema();
   auto result = Napi::Object::New(env);
-  result.Set("name", c10::toString(schema.operator_name()));
+  define(result, "name", c10::toString(schema.operator_name()));
   std::ostringstream text;
   text << schema;
-  result.Set("text", text.str());
-  result.Set("dynamic", dependsOnData(*op));
+  define(result, "text", text.str());
+  define(result, "dynamic", dependsOnData(*op));
   auto arguments = Napi::Array::New(env, schema.arguments().size());
   for (uint32_t i = 0; i < schema.arguments().size(); ++i) arguments.Set(i, argumentToJs(env, schema.arguments()[i]));
-  result.Set("arguments", arguments);
+  define(result, "arguments", arguments);
   auto returns = Napi::Array::New(env, schema.returns().size());
   for (uint32_t i = 0; i < schema.returns().size(); ++i) {
     const auto& returned = schema.returns()[i];
@@ -63,11 +63,11 @@ Napi::Value Environment::schema(const Info& info) {
       }
     }
     auto entry = Napi::Object::New(env);
-    entry.Set("type", returned.real_type()->str());
-    entry.Set("argument", same);
+    define(entry, "type", returned.real_type()->str());
+    define(entry, "argument", same);
     returns.Set(i, entry);
   }
-  result.Set("returns", returns);
+  define(result, "returns", returns);
   return result;
 }
 
@@ -212,7 +212,7 @@ Napi::Object Environment::outcomeToJs(Napi::Env env, Outcome outcome) {
     auto entry = Napi::Object::New(env);
     if (value.isTensor()) {
       tensors.push_back(value.toTensor());
-      entry.Set("tensor", infoToJs(env, describe(tensors.back())));
+      define(entry, "tensor", infoToJs(env, describe(tensors.back())));
     } else if (value.isTensorList()) {
       const auto list = value.toTensorVector();
       auto infos = Napi::Array::New(env, list.size());
@@ -220,9 +220,9 @@ Napi::Object Environment::outcomeToJs(Napi::Env env, Outcome outcome) {
         tensors.push_back(list[k]);
         infos.Set(k, infoToJs(env, describe(list[k])));
       }
-      entry.Set("tensors", infos);
+      define(entry, "tensors", infos);
     } else {
-      entry.Set("value", constantToJs(env, value));
+      define(entry, "value", constantToJs(env, value));
     }
     results.Set(i, entry);
   }
@@ -230,15 +230,15 @@ Napi::Object Environment::outcomeToJs(Napi::Env env, Outcome outcome) {
   auto written = Napi::Array::New(env, outcome.written.size());
   for (uint32_t i = 0; i < outcome.written.size(); ++i) {
     auto entry = Napi::Object::New(env);
-    entry.Set("argument", outcome.written[i].argument);
-    entry.Set("element", outcome.written[i].element);
-    entry.Set("tensor", infoToJs(env, outcome.written[i].info));
+    define(entry, "argument", outcome.written[i].argument);
+    define(entry, "element", outcome.written[i].element);
+    define(entry, "tensor", infoToJs(env, outcome.written[i].info));
     written.Set(i, entry);
   }
   auto result = Napi::Object::New(env);
-  result.Set("written", written);
-  result.Set("key", static_cast<double>(key));
-  result.Set("results", results);
+  define(result, "written", written);
+  define(result, "key", static_cast<double>(key));
+  define(result, "results", results);
   return result;
 }
 

@@ -8,6 +8,7 @@
 #include <atomic>
 
 #include "kernels/conv2d/prepared.h"
+#include "napi/convert.h"
 #include "napi/environment.h"
 #include "runtime/cpu_allocator.h"
 #include "runtime/devices.h"
@@ -25,9 +26,9 @@ c10::DeviceIndex gpus() { return static_cast<c10::DeviceIndex>(cudaDevices().cou
 
 Napi::Object deviceMemory(Napi::Env env, double bytes, double peakBytes, double cachedBytes) {
   auto result = Napi::Object::New(env);
-  result.Set("bytes", bytes);
-  result.Set("peakBytes", peakBytes);
-  result.Set("cachedBytes", cachedBytes);
+  define(result, "bytes", bytes);
+  define(result, "peakBytes", peakBytes);
+  define(result, "cachedBytes", cachedBytes);
   return result;
 }
 
@@ -35,12 +36,12 @@ Napi::Object deviceMemory(Napi::Env env, double bytes, double peakBytes, double 
 
 Napi::Value Environment::versions(const Info& info) {
   auto result = Napi::Object::New(info.Env());
-  result.Set("libtorch", TORCH_VERSION);
+  define(result, "libtorch", TORCH_VERSION);
   const DeviceCount devices = cudaDevices();
-  result.Set("cuda", devices.count > 0);
-  result.Set("cudaDevices", static_cast<double>(devices.count));
-  result.Set("cudaProblem", devices.problem);
-  result.Set("cpuCapability", at::get_cpu_capability());
+  define(result, "cuda", devices.count > 0);
+  define(result, "cudaDevices", static_cast<double>(devices.count));
+  define(result, "cudaProblem", devices.problem);
+  define(result, "cpuCapability", at::get_cpu_capability());
   return result;
 }
 
@@ -48,7 +49,7 @@ Napi::Value Environment::memory(const Info& info) {
   const Napi::Env env = info.Env();
   auto devices = Napi::Object::New(env);
   const CpuMemory cpu = cpuMemory();
-  devices.Set("cpu", deviceMemory(env, cpu.live, cpu.peak, cpu.cached));
+  define(devices, "cpu", deviceMemory(env, cpu.live, cpu.peak, cpu.cached));
   for (c10::DeviceIndex i = 0; i < gpus(); ++i) {
     auto* allocator = c10::getDeviceAllocator(at::kCUDA);
     if (!allocator->initialized()) break;
@@ -58,11 +59,11 @@ Napi::Value Environment::memory(const Info& info) {
     devices.Set("cuda:" + std::to_string(i), deviceMemory(env, live, stats.allocated_bytes[kAll].peak, reserved - live));
   }
   auto result = Napi::Object::New(env);
-  result.Set("devices", devices);
-  result.Set("preparedBytes", static_cast<double>(winograd::preparedBytes()));
-  result.Set("reportedBytes", static_cast<double>(reportedBytes_));
-  result.Set("shared", static_cast<double>(SharedTensors::instance().waiting()));
-  result.Set("queued", static_cast<double>(session_->submitted.load() - session_->executed.load()));
+  define(result, "devices", devices);
+  define(result, "preparedBytes", static_cast<double>(winograd::preparedBytes()));
+  define(result, "reportedBytes", static_cast<double>(reportedBytes_));
+  define(result, "shared", static_cast<double>(SharedTensors::instance().waiting()));
+  define(result, "queued", static_cast<double>(session_->submitted.load() - session_->executed.load()));
   return result;
 }
 

@@ -208,10 +208,10 @@ Napi::Value Environment::endProgram(const Info& info) {
     }
     session.complete(Settle::make(promise, std::move(failure), [=](Environment&, Napi::Env env) -> Napi::Value {
       auto value = Napi::Object::New(env);
-      value.Set("program", Napi::External<RecordedPtr>::New(env, new RecordedPtr(recorded),
+      define(value, "program", Napi::External<RecordedPtr>::New(env, new RecordedPtr(recorded),
                                                             [](Napi::BasicEnv, RecordedPtr* held) { delete held; }));
-      value.Set("before", flagsToJs(env, before));
-      value.Set("after", flagsToJs(env, after));
+      define(value, "before", flagsToJs(env, before));
+      define(value, "after", flagsToJs(env, after));
       return value;
     }));
   });
@@ -292,8 +292,8 @@ Napi::Value Environment::programStats(const Info& info) {
   set("replayMilliseconds", static_cast<double>(recorded->nanoseconds.load()) / 1e6);
   auto passes = Napi::Array::New(env, recorded->passes.size());
   for (uint32_t i = 0; i < recorded->passes.size(); ++i) passes.Set(i, recorded->passes[i]);
-  result.Set("passes", passes);
-  result.Set("graph", graphState(*recorded));
+  define(result, "passes", passes);
+  define(result, "graph", graphState(*recorded));
   return result;
 }
 

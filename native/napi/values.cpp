@@ -80,14 +80,14 @@ Napi::Value Environment::read(const Info& info) {
       if (bytes <= kSmall) {
         auto buffer = Napi::ArrayBuffer::New(env, bytes);
         if (bytes > 0) std::memcpy(buffer.Data(), copy.const_data_ptr(), bytes);
-        value.Set("bytes", buffer);
+        define(value, "bytes", buffer);
       } else {
-        value.Set("bytes", Napi::ArrayBuffer::New(
+        define(value, "bytes", Napi::ArrayBuffer::New(
                                env, const_cast<void*>(copy.const_data_ptr()), bytes,
                                [](Napi::BasicEnv, void*, at::Tensor* held) { delete held; }, new at::Tensor(copy)));
       }
-      value.Set("shape", intsToJs(env, copy.sizes()));
-      value.Set("dtype", static_cast<int>(copy.scalar_type()));
+      define(value, "shape", intsToJs(env, copy.sizes()));
+      define(value, "dtype", static_cast<int>(copy.scalar_type()));
       return value;
     };
     if (!onDevice || failure) {

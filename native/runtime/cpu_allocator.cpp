@@ -32,6 +32,7 @@ constexpr uint64_t kSmallest = 64;
 constexpr uint64_t kMapped = 1u << 20;     // from here on cut from mapped segments, which a trim gives back
 constexpr uint64_t kLooked = 64u << 20;    // from here on the system is asked whether there is as much
 constexpr uint64_t kSmallKept = 32u << 20; // bytes of small blocks that are kept however little is in use
+constexpr uint32_t kWindow = 1u << 16;     // blocks that are taken until a peak belongs to the past, and again until it counts no more
 constexpr uint32_t kSteps = 8;             // classes a power of two: at most 12.5 % is wasted
 
 // Rounds a small size up to its class and names that.
@@ -83,6 +84,7 @@ class CachingAllocator final : public c10::Allocator {
     if (bytes > total_) outOfMemory(bytes, total_);
     const uint64_t size = sizeOf(bytes);
     std::lock_guard lock(mutex_);
+    age();
     // Tensors that nobody has written to yet take no memory yet.
     if (live_ + size > total_) outOfMemory(bytes, total_ - std::min(total_, live_));
     void* block = find(size);
@@ -94,6 +96,7 @@ class CachingAllocator final : public c10::Allocator {
     live_ += static_cast<Header*>(block)->bytes;
     peak_ = std::max(peak_, live_);
     busiest_ = std::max(busiest_, live_);
+    recent_ = std::max(recent_, live_);
     return static_cast<Header*>(block) + 1;
   }
 
@@ -130,6 +133,14 @@ class CachingAllocator final : public c10::Allocator {
     return mapped_.map(size);
   }
 
+  // A process that is never idle must not keep for good what its busiest moment needed.
+  void age() {
+    if (++taken_ < kWindow) return;
+    taken_ = 0;
+    busiest_ = std::exchange(recent_, live_);
+    if (live_ + smallCached_ + mapped_.cachedBytes() > 2 * busiest_ + kSmallKept) trimLocked();
+  }
+
   void trimLocked() {
     busiest_ = live_;
     mapped_.trim();
@@ -164,7 +175,9 @@ class CachingAllocator final : public c10::Allocator {
   std::array<std::vector<Header*>, (std::bit_width(kMapped) + 1) * kSteps> free_;  // small ones, by class
   uint64_t live_ = 0;
   uint64_t peak_ = 0;
-  uint64_t busiest_ = 0;  // most that `live_` was since the last trim
+  uint64_t busiest_ = 0;  // most that `live_` was in this window and the one before, or since the last trim
+  uint64_t recent_ = 0;   // most that it was in this window
+  uint32_t taken_ = 0;    // blocks taken in this window
   uint64_t least_ = 0;
   uint64_t smallCached_ = 0;  // bytes in free_
 };

@@ -13,6 +13,26 @@ const grid = () => torch.ones([1, 2, 3, 3])
 const int64 = (...values: number[]) => torch.tensor(values, { dtype: 'int64' })
 const state = () => torch.ones([1, 2, 5])
 const weights = () => [[20, 3], [20, 5], [20], [20]].map((shape) => torch.ones(shape))
+const int32 = (...values: number[]) => torch.tensor(values, { dtype: 'int32' })
+const oneDnn = (shape: number[]) => torch.call('aten::to_mkldnn', [torch.ones(shape)])
+const gruWeights = () => [[15, 3], [15, 5], [15], [15]].map((shape) => torch.ones(shape))
+const packedGru = (sizes: torch.Tensor) => [
+  torch.ones([7, 3]),
+  sizes,
+  torch.ones([1, 2, 5]),
+  gruWeights(),
+  true,
+  1,
+  0,
+  false,
+  false,
+]
+const attention = (heads: number) => {
+  const x = torch.ones([2, 3, 4])
+  const weights = [[12, 4], [12], [4, 4], [4]].map((shape) => torch.ones(shape))
+  return [x, x, x, 4, heads, ...weights]
+}
+const batch = () => torch.ones([2, 2, 3, 3])
 const volume = () => torch.ones([1, 2, 3, 3, 3])
 
 /** What is refused, the operator, a call that is refused, and one that is not. */
@@ -52,6 +72,102 @@ const calls: [string, string, Arguments, Arguments][] = [
     'aten::embedding_bag.padding_idx',
     () => [torch.ones([6, 3]), int64(0, 1), int64(), false, 0, false, null, false, 1],
     () => [torch.ones([6, 3]), int64(0, 1), int64(0), false, 0, false, null, false, 1],
+  ],
+  [
+    'a result that has one place for all values',
+    'aten::_log_softmax.out',
+    () => [torch.ones([5]), 0, false, torch.ones([1]).expand([5])],
+    () => [torch.ones([5]), 0, false, torch.ones([5, 2]).select(1, 0)],
+  ],
+  [
+    'a matrix to pack without columns',
+    'aten::fbgemm_pack_gemm_matrix_fp16',
+    () => [torch.ones([2, 2, 0])],
+    () => [torch.ones([2, 2])],
+  ],
+  [
+    'a triangle written into a turned batch',
+    'aten::triu.out',
+    () => [batch(), 0, batch().transpose(0, 1)],
+    () => [batch(), 0, batch().transpose(2, 3)],
+  ],
+  ['no heads', 'aten::_native_multi_head_attention', () => attention(0), () => attention(2)],
+  [
+    'a pivot that names no row',
+    'aten::linalg_lu_solve',
+    () => [torch.eye(2), int32(1, 1000), torch.ones([2, 1])],
+    () => [torch.eye(2), int32(2, 2), torch.ones([2, 1])],
+  ],
+  [
+    'half a pair of pivots',
+    'aten::linalg_ldl_solve',
+    () => [torch.eye(2), int32(-1, 2), torch.ones([2, 1])],
+    () => [torch.eye(2), int32(1, 2), torch.ones([2, 1])],
+  ],
+  [
+    'pivots of no row',
+    'aten::lu_unpack',
+    () => [torch.ones([2, 3, 5]), int32()],
+    () => [torch.ones([3, 5]), int32(1, 2, 3)],
+  ],
+  [
+    'an oneDNN weight of one dimension',
+    'aten::mkldnn_reorder_conv2d_weight',
+    () => [oneDnn([4])],
+    () => [oneDnn([4, 4, 3, 3])],
+  ],
+  [
+    'the backward pass of an oneDNN layer without its input',
+    'aten::mkldnn_linear_backward_weights',
+    () => [...[[3, 5], [4], [5, 4]].map(oneDnn), true],
+    () => [
+      ...[
+        [3, 5],
+        [3, 4],
+        [5, 4],
+      ].map(oneDnn),
+      true,
+    ],
+  ],
+  [
+    'windows that reach out of what they were cut from',
+    'aten::unfold_backward',
+    () => [torch.ones([1]), [10], 0, 3, 1],
+    () => [torch.ones([8, 3]), [10], 0, 3, 1],
+  ],
+  [
+    'sequences of no rows',
+    'aten::gru.data',
+    () => packedGru(int64().reshape([4, 0])),
+    () => packedGru(int64(2, 2, 2, 1)),
+  ],
+  [
+    'quantized layers without weights',
+    'aten::quantized_gru.input',
+    () => [torch.ones([4, 2, 3]), torch.ones([1, 2, 5]), [], true, 1e15, 0, false, false, false],
+    () => [
+      torch.ones([4, 2, 3]),
+      torch.ones([1, 2, 5]),
+      gruWeights(),
+      true,
+      1,
+      0,
+      false,
+      false,
+      false,
+    ],
+  ],
+  [
+    'a window that is longer than any input',
+    'aten::max_pool1d',
+    () => [torch.ones([1, 2, 9]), [2 ** 40]],
+    () => [torch.ones([1, 2, 9]), [3]],
+  ],
+  [
+    'chunks of a number',
+    'aten::_chunk_cat',
+    () => [[torch.ones([])], 0, 1],
+    () => [[torch.ones([2])], 0, 1],
   ],
   [
     'nothing joined into a quantized tensor',

@@ -1,4 +1,4 @@
-// Guards of convolutions and of packed weights.
+// Guards of convolutions.
 #include "dispatch/guards/arguments.h"
 #include "dispatch/guards/families.h"
 
@@ -64,22 +64,6 @@ void kernelSize(const Stack& stack) {
   TORCH_CHECK(strided(weight) && weight.dim() >= 2 && weight.sizes().slice(2) == at::IntArrayRef(kernel), "kernel_size must be that of the weight, [out, in, ..]");
 }
 
-// (self, padding, stride, dilation, groups, ...): oneDNN divides by them.
-void reordered(const Stack& stack) {
-  TORCH_CHECK(stack.at(4).toInt() > 0, "groups must be positive");
-  for (size_t i : {1, 2, 3}) {
-    for (const int64_t number : ints(stack, i)) TORCH_CHECK(number >= (i == 1 ? 0 : 1) && number < (int64_t{1} << 31), "padding, stride or dilation is out of range");
-  }
-}
-
-// (self [.., in], weight [out, in], bias? [out])
-void mkldnnLinear(const Stack& stack) {
-  const auto self = tensor(stack, 0), weight = tensor(stack, 1), bias = tensor(stack, 2);
-  TORCH_CHECK(self.defined() && weight.defined() && self.dim() >= 1 && weight.dim() == 2 && self.size(-1) == weight.size(1) && weight.numel() > 0,
-              "wants self [.., in] and weight [out, in]");
-  TORCH_CHECK(!bias.defined() || (bias.dim() == 1 && bias.size(0) == weight.size(0)), "bias must be [out]");
-}
-
 }  // namespace
 
 void addConvolutions(Table& table) {
@@ -88,9 +72,6 @@ void addConvolutions(Table& table) {
     table.emplace(std::string("aten::") + name, kernelSize);
   }
   table.merge(Table{
-      {"aten::mkldnn_reorder_conv2d_weight", reordered},
-      {"aten::mkldnn_reorder_conv3d_weight", reordered},
-      {"aten::mkldnn_linear", mkldnnLinear},
       {"aten::_nnpack_spatial_convolution", nnpack},
       {"aten::_slow_conv2d_backward", slowConvolution},
       {"aten::mkldnn_rnn_layer_backward", needsItsWorkspace},

@@ -17,6 +17,7 @@ void addMatrices(Table& table);
 void addMisc(Table& table);
 void addNorms(Table& table);
 void addOptimizers(Table& table);
+void addPacked(Table& table);
 void addPooling(Table& table);
 void addRecurrent(Table& table);
 void addSparse(Table& table);

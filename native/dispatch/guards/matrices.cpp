@@ -23,6 +23,58 @@ void transformed(const Stack& stack) {
               "dim must name at least one dimension, and each once");
 }
 
+// A decomposition [.., m, n] and its pivots [.., min(m, n)], rows that LAPACK swaps without a look. Those of an LDL
+// decomposition are negative in pairs.
+void pivoted(const at::Tensor& matrix, const at::Tensor& pivots) {
+  TORCH_CHECK(strided(matrix) && strided(pivots) && matrix.dim() >= 2 && pivots.dim() == matrix.dim() - 1 &&
+                  pivots.sizes().slice(0, pivots.dim() - 1) == matrix.sizes().slice(0, matrix.dim() - 2) &&
+                  pivots.size(-1) == std::min(matrix.size(-1), matrix.size(-2)),
+              "wants a decomposition [.., m, n] and its pivots [.., min(m, n)]");
+  if (!isIndex(pivots)) return;
+  const auto values = valuesOf(pivots);
+  const auto row = static_cast<size_t>(pivots.size(-1));
+  for (size_t i = 0; i < values.size(); ++i) {
+    const int64_t value = values[i];
+    TORCH_CHECK(value != 0 && std::abs(value) <= matrix.size(-2), "pivot ", value, " names no row of ", matrix.size(-2));
+    if (value > 0) continue;
+    TORCH_CHECK(i % row + 1 < row && values[i + 1] == value, "negative pivots must come in pairs");
+    ++i;
+  }
+}
+
+// (LU, pivots, B, ...)
+void luSolve(const Stack& stack) {
+  pivoted(tensor(stack, 0), tensor(stack, 1));
+  if (!isIndex(tensor(stack, 1))) return;
+  for (const int64_t pivot : valuesOf(tensor(stack, 1))) TORCH_CHECK(pivot > 0, "pivots must be positive");
+}
+
+// (LD, pivots, B, ...)
+void ldlSolve(const Stack& stack) { pivoted(tensor(stack, 0), tensor(stack, 1)); }
+
+// (self, LU, pivots)
+void luSolveLegacy(const Stack& stack) { luSolve({stack.at(1), stack.at(2)}); }
+
+// (LU, pivots, unpack_data, unpack_pivots, ...)
+void luUnpack(const Stack& stack) {
+  if (stack.at(3).toBool()) luSolve(stack);
+}
+
+// The number of heads stands at Place; widths are divided by it.
+template <size_t Place>
+void heads(const Stack& stack) {
+  TORCH_CHECK(stack.at(Place).toInt() > 0, "the number of heads must be positive");
+}
+
+// (self, diagonal, out): the matrices of a batch are written as if they lay in a row.
+void triangle(const Stack& stack) {
+  const auto self = tensor(stack, 0), out = tensor(stack, 2);
+  if (!strided(out) || !sameSizes(self, out)) return;
+  for (int64_t i = out.dim() - 4; i >= 0; --i) {
+    TORCH_CHECK(out.size(i) == 1 || out.stride(i) == out.stride(i + 1) * out.size(i + 1), "the batch of out must be contiguous");
+  }
+}
+
 // (self [.., n, k], A [.., n, n])
 void choleskySolve(const Stack& stack) {
   const auto self = tensor(stack, 0), a = tensor(stack, 1);
@@ -108,6 +160,15 @@ void flashBackward(const Stack& stack) {
 
 void addMatrices(Table& table) {
   table.merge(Table{
+      {"aten::linalg_lu_solve", luSolve},
+      {"aten::linalg_ldl_solve", ldlSolve},
+      {"aten::lu_solve", luSolveLegacy},
+      {"aten::lu_unpack", luUnpack},
+      {"aten::triu.out", triangle},
+      {"aten::tril.out", triangle},
+      {"aten::_native_multi_head_attention", heads<4>},
+      {"aten::_triton_multi_head_attention", heads<4>},
+      {"aten::_transformer_encoder_layer_fwd", heads<2>},
       {"aten::_cdist_backward", distancesBackward},
       {"aten::_scaled_dot_product_flash_attention_for_cpu_backward", flashBackward},
       {"aten::_fft_r2c", transformed},

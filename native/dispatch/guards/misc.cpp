@@ -21,6 +21,31 @@ void stacked(const Stack& stack) {
               "the first tensor must fill its memory where all others are contiguous");
 }
 
+// (tensors, dim, num_chunks, ...): a tensor without dimensions passes for one that has a first.
+void chunked(const Stack& stack) {
+  const auto list = tensors(stack, 0);
+  const int64_t dim = stack.at(1).toInt();
+  for (const auto& each : list) {
+    TORCH_CHECK(strided(each) && each.dim() > 0 && dim < each.dim() && dim >= -each.dim(), "dim ", dim, " must be one of each tensor's dimensions");
+  }
+}
+
+// (grad_in [.., windows, .., size], input_sizes, dim, size, step): each window is added where it was.
+void unfolded(const Stack& stack) {
+  const auto gradient = tensor(stack, 0);
+  auto wanted = ints(stack, 1);
+  const int64_t rank = static_cast<int64_t>(wanted.size()), size = stack.at(3).toInt(), step = stack.at(4).toInt();
+  const int64_t given = stack.at(2).toInt(), dim = given < 0 ? given + rank : given;
+  TORCH_CHECK(strided(gradient) && size >= 0 && step > 0 && (rank == 0 ? dim == 0 || dim == -1 : dim >= 0 && dim < rank), "size, step or dim is out of range");
+  if (rank > 0) {
+    auto& length = wanted[static_cast<size_t>(dim)];
+    TORCH_CHECK(length >= size, "a window of ", size, " does not fit into ", length);
+    length = (length - size) / step + 1;
+  }
+  wanted.push_back(size);
+  TORCH_CHECK(gradient.sizes() == at::IntArrayRef(wanted), "the gradient must be ", at::IntArrayRef(wanted));
+}
+
 // (self, size, stride): not looked at where the stride is negative, or leads out of the memory.
 void aliased(const Stack& stack) {
   const auto self = tensor(stack, 0);
@@ -169,6 +194,8 @@ void addMisc(Table& table) {
       {"aten::_softmax_backward_data", likeInput},
       {"aten::_remove_batch_dim", insertedDimension},
       {"aten::_stack", stacked},
+      {"aten::_chunk_cat", chunked},
+      {"aten::unfold_backward", unfolded},
       {"aten::cat.out", someToCat},
       {"aten::concat.out", someToCat},
       {"aten::concatenate.out", someToCat},

@@ -81,6 +81,13 @@ void maximumPool(const Stack& stack) {
   within(self, indices, plane, "indices");
 }
 
+// (self, kernel_size, stride, padding, dilation, ...): the kernel's numbers are multiplied.
+void lengthPool(const Stack& stack) {
+  for (size_t i = 1; i < 5; ++i) {
+    for (const int64_t number : ints(stack, i)) TORCH_CHECK(number >= 0 && number < (int64_t{1} << 31), "kernel_size, stride, padding or dilation is out of range");
+  }
+}
+
 // (grad_output [N, C, ..], input [N, C, ..], grid [N, .., Rank], ...)
 template <int64_t Rank>
 void sampled(const Stack& stack) {
@@ -143,6 +150,7 @@ void addPooling(Table& table) {
     table.emplace(std::string("aten::_upsample_") + name + "_backward", scaled);
   }
   table.merge(Table{
+      {"aten::max_pool1d", lengthPool},
       {"aten::grid_sampler_2d_backward", sampled<2>},
       {"aten::_grid_sampler_2d_cpu_fallback_backward", sampled<2>},
       {"aten::grid_sampler_3d_backward", sampled<3>},

@@ -66,6 +66,10 @@ int64_t inputWidth(const at::Tensor& input) {
   return input.size(-1);
 }
 
+void stateOf(const at::Tensor& state, int64_t stacked, int64_t batch) {
+  TORCH_CHECK(strided(state) && state.dim() == 3 && state.size(0) == stacked && state.size(1) == batch, "hx must be [", stacked, ", ", batch, ", features]");
+}
+
 // lstm.input(input, hx [2], params, has_biases, num_layers, dropout, train, bidirectional, batch_first)
 void lstm(const Stack& stack) {
   const auto states = tensors(stack, 1);
@@ -76,9 +80,43 @@ void lstm(const Stack& stack) {
   const auto input = tensor(stack, 0);
   TORCH_CHECK(input.dim() == 3, "input must have 3 dimensions");
   const int64_t batch = input.size(stack.at(8).toBool() ? 0 : 1), stacked = stack.at(4).toInt() * (stack.at(7).toBool() ? 2 : 1);
-  for (const auto& state : states) {
-    TORCH_CHECK(state.dim() == 3 && state.size(0) == stacked && state.size(1) == batch, "hx must be [", stacked, ", ", batch, ", features]");
+  for (const auto& state : states) stateOf(state, stacked, batch);
+}
+
+// data [total, ..] and batch_sizes [time]: how many of the sequences go on at each time, so never more than before.
+// Gives the number of sequences.
+int64_t sequences(const at::Tensor& data, const at::Tensor& sizes) {
+  TORCH_CHECK(strided(data) && data.dim() > 0 && isIndex(sizes) && sizes.scalar_type() == at::kLong && sizes.dim() == 1 && sizes.numel() > 0,
+              "wants data [total, ..] and int64 batch_sizes [time] on the CPU");
+  const auto values = valuesOf(sizes);
+  int64_t total = 0, last = data.size(0);
+  for (const int64_t value : values) {
+    TORCH_CHECK(value > 0 && value <= last, "batch_sizes must be positive, and never rise");
+    total += last = value;
   }
+  TORCH_CHECK(total == data.size(0), "batch_sizes must add up to the ", data.size(0), " rows of data");
+  return values.front();
+}
+
+// _pack_padded_sequence_backward(grad, input_size, batch_sizes, ...)
+void packBackward(const Stack& stack) { sequences(tensor(stack, 0), tensor(stack, 2)); }
+
+// _pad_packed_sequence(data, batch_sizes, ...)
+void padPacked(const Stack& stack) { sequences(tensor(stack, 0), tensor(stack, 1)); }
+
+// quantized_lstm and quantized_gru, (input, ...) or (data, batch_sizes, ...), then (hx, params, has_biases, num_layers, dropout, train,
+// bidirectional, batch_first?): a cell for each layer and direction.
+template <size_t States, size_t Count>
+void cells(const Stack& stack) {
+  const auto input = tensor(stack, 0);
+  const int64_t count = stack.at(States + 3).toInt(), given = static_cast<int64_t>(stack.at(States + 1).toListRef().size());
+  const int64_t directions = stack.at(States + 6).toBool() ? 2 : 1;
+  TORCH_CHECK(count > 0 && count <= given && given == count * directions, "wants weights for each of ", count, " layers and ", directions, " directions, got ", given);
+  TORCH_CHECK(strided(input) && (States == 2 || input.dim() == 3), "input must be strided, of 3 dimensions");
+  const int64_t batch = States == 2 ? sequences(input, tensor(stack, 1)) : input.size(stack.at(States + 7).toBool() ? 0 : 1);
+  const auto states = Count == 1 ? std::vector<at::Tensor>{tensor(stack, States)} : tensors(stack, States);
+  TORCH_CHECK(states.size() == Count, "hx must be two tensors, the hidden state and the cell state");
+  for (const auto& state : states) stateOf(state, given, batch);
 }
 
 // lstm.data(data, batch_sizes, hx [2], params, has_biases, num_layers, dropout, train, bidirectional)
@@ -87,6 +125,8 @@ void lstmPacked(const Stack& stack) {
   TORCH_CHECK(states.size() == 2, "hx must be two tensors, the hidden state and the cell state");
   layers(tensors(stack, 3), 4, inputWidth(tensor(stack, 0)), width(states[0]), width(states[1]), stack.at(4).toBool(), stack.at(5).toInt(),
          stack.at(8).toBool());
+  const int64_t batch = sequences(tensor(stack, 0), tensor(stack, 1)), stacked = stack.at(5).toInt() * (stack.at(8).toBool() ? 2 : 1);
+  for (const auto& state : states) stateOf(state, stacked, batch);
 }
 
 // gru.input(input, hx, params, has_biases, num_layers, dropout, train, bidirectional, batch_first), and rnn_*.input
@@ -101,6 +141,7 @@ template <int64_t Gates>
 void recurrentPacked(const Stack& stack) {
   const int64_t hidden = width(tensor(stack, 2));
   layers(tensors(stack, 3), Gates, inputWidth(tensor(stack, 0)), hidden, hidden, stack.at(4).toBool(), stack.at(5).toInt(), stack.at(8).toBool());
+  stateOf(tensor(stack, 2), stack.at(5).toInt() * (stack.at(8).toBool() ? 2 : 1), sequences(tensor(stack, 0), tensor(stack, 1)));
 }
 
 // mkldnn_rnn_layer(input [time, batch, in], weight0 [gates * hidden, in], weight1 [gates * hidden, hidden], bias0, bias1, hx, cx, reverse,
@@ -133,6 +174,12 @@ void addRecurrent(Table& table) {
       {"aten::rnn_relu.data", recurrentPacked<1>},
       {"aten::mkldnn_rnn_layer", mkldnnLayer},
       {"aten::quantized_lstm_cell", twoStates},
+      {"aten::quantized_lstm.input", cells<1, 2>},
+      {"aten::quantized_lstm.data", cells<2, 2>},
+      {"aten::quantized_gru.input", cells<1, 1>},
+      {"aten::quantized_gru.data", cells<2, 1>},
+      {"aten::_pack_padded_sequence_backward", packBackward},
+      {"aten::_pad_packed_sequence", padPacked},
       {"aten::_thnn_differentiable_gru_cell_backward", gruBackward},
       {"aten::_thnn_differentiable_lstm_cell_backward", lstmBackward},
   });

@@ -80,6 +80,12 @@ void checkTensor(const at::Tensor& tensor) {
   }
 }
 
+bool overlapsItself(const at::Tensor& tensor) {
+  const auto* const impl = tensor.unsafeGetTensorImpl();
+  if (impl->is_contiguous() || impl->numel() == 0) return false;
+  return extent(impl->sizes(), impl->strides()) < Wide{impl->numel()};
+}
+
 void checkTensors(const torch::jit::Stack& arguments) {
   for (const c10::IValue& argument : arguments) {
     if (argument.isTensor()) {

@@ -12,4 +12,8 @@ namespace ld::guards {
 void checkTensors(const torch::jit::Stack& arguments);
 void checkTensor(const at::Tensor& tensor);
 
+// Whether a strided tensor has less memory than elements, as an expanded one. Kernels that fill their result from its first
+// element on would write past it.
+bool overlapsItself(const at::Tensor& tensor);
+
 }  // namespace ld::guards

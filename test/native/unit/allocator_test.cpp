@@ -75,6 +75,18 @@ const Register trim("a trim gives the cached blocks back", [] {
   check(cpuMemory().cached == 0, "bytes are still cached");
 });
 
+const Register aged("a process that is never idle gives back what only its past needed", [] {
+  trimCpuCache();
+  constexpr int64_t kPeak = 256 << 20;
+  {
+    const auto peak = bytes(kPeak);
+    std::memset(peak.mutable_data_ptr(), 1, peak.nbytes());
+  }
+  check(cpuMemory().cached >= kPeak, "the peak is not cached at first");
+  for (int i = 0; i < 3 << 16; ++i) bytes(64);
+  check(cpuMemory().cached < kPeak / 8, std::to_string(cpuMemory().cached) + " bytes are still cached");
+});
+
 const Register repeated("what asks again for the same sizes in the same order meets no new page", [] {
   const auto faults = [] {
     rusage usage{};
