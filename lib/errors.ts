@@ -36,3 +36,19 @@ export class TensorDisposedError extends LandmarkDiffusionError {
     this.name = 'TensorDisposedError'
   }
 }
+
+const mostShown = 8
+
+/** A caller's value as a message shows it: short, however long it is itself. */
+export function shown(value: unknown, depth = 0): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 80))
+  if (typeof value === 'function') return 'a function'
+  if (typeof value !== 'object' || value === null) return String(value).slice(0, 80)
+  if (!Array.isArray(value)) return 'an object'
+  if (depth > 1) return '[...]'
+  const first = Array.from({ length: Math.min(value.length, mostShown) }, (_, i) =>
+    shown(value[i], depth + 1),
+  )
+  const more = value.length > mostShown ? [`and ${value.length - mostShown} more`] : []
+  return `[${[...first, ...more].join(', ')}]`
+}

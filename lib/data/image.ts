@@ -126,6 +126,7 @@ export async function readImageSize(file: string): Promise<Size> {
 export async function decodeImage(input: string | Uint8Array, name?: string): Promise<GreyImage> {
   const label = name ?? (typeof input === 'string' ? input : 'the image')
   const bytes = typeof input === 'string' ? await readWhole(input) : input
+  if (!(bytes instanceof Uint8Array)) throw imageError(label, 'is neither a path nor bytes')
   if (bytes.length > maxFileBytes) throw tooLarge(label, bytes.length)
   const format = sniff(bytes, label)
   if (format === 'bmp') {

@@ -273,6 +273,9 @@ function toGrey(image: ImageInput): string | Uint8Array | GreyImage {
 
 async function locate(source: string | LoadSources, name: LoadOptions['checkpoint']) {
   if (typeof source !== 'string') {
+    if (typeof source?.weights !== 'string') {
+      throw new LandmarkDiffusionError('ERR_CONFIG', 'wants a path, or { config, weights }')
+    }
     const { weights, ...sources } = source
     return { config: loadConfig(sources), weights }
   }

@@ -28,6 +28,8 @@ export async function findInputs(
   inputs: readonly string[],
   { split = 'all' }: { split?: IsbiSplit | 'all' } = {},
 ): Promise<InputImage[]> {
+  if (!Array.isArray(inputs))
+    throw new LandmarkDiffusionError('ERR_DATA', 'wants an array of paths')
   const files = new Set<string>()
   for (const input of inputs) for (const file of await filesOf(input, split)) files.add(file)
   const scales = new Map<string, Promise<Pick<InputImage, 'pixelSize' | 'scaleSource'>>>()

@@ -153,7 +153,7 @@ export class Tanh extends Module {
 /** y = x - tanh(x). */
 export class Tanhshrink extends Module {
   forward(x: Tensor): Tensor {
-    return torch.scope(() => x.sub(torch.tanh(x)))
+    return torch.scope(() => torch.sub(x, torch.tanh(x)))
   }
 }
 
@@ -235,7 +235,7 @@ export class Softplus extends Module {
 /** y = x / (1 + |x|). */
 export class Softsign extends Module {
   forward(x: Tensor): Tensor {
-    return torch.scope(() => x.div(x.abs().add(1)))
+    return torch.scope(() => torch.div(x, torch.abs(x).add(1)))
   }
 }
 
@@ -346,7 +346,7 @@ export class Softmin extends Module {
   }
 
   forward(x: Tensor): Tensor {
-    return torch.scope(() => torch.softmax(x.neg(), this.dim))
+    return torch.scope(() => torch.softmax(torch.neg(x), this.dim))
   }
 
   protected override toStringExtra(): string {

@@ -90,7 +90,7 @@ export class MultiheadAttention extends Module {
     options: AttentionOptions = {},
   ): [Tensor, Tensor | null] {
     return torch.scope(() => {
-      const lead = (x: Tensor) => (this.batchFirst ? x : x.transpose(0, 1))
+      const lead = (x: Tensor) => (this.batchFirst ? x : torch.transpose(x, 0, 1))
       const [q, k, v] = this.#project(lead(query), lead(key), lead(value))
       const mask = this.#mask(q, k, options)
       const dropout = this.training ? this.dropout : 0

@@ -2,6 +2,7 @@
 import { LandmarkDiffusionError } from '../errors.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
+import { wantTensor } from '../torch/wants.js'
 import { Module, parameter } from './module.js'
 import { type Optional, optional } from './optional.js'
 
@@ -57,6 +58,7 @@ abstract class RunningNorm extends Module {
   }
 
   forward(x: Tensor): Tensor {
+    wantTensor(x, 'the input')
     if (!this.ranks.includes(x.ndim)) {
       throw new LandmarkDiffusionError(
         'ERR_SCHEMA',

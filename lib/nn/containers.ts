@@ -3,13 +3,25 @@ import { LandmarkDiffusionError } from '../errors.js'
 import type { Tensor } from '../torch/index.js'
 import { type Layer, Module, parameter } from './module.js'
 
+/** `items`, each a module. */
+function modulesOf<T extends Module>(owner: Module, items: Iterable<T>): T[] {
+  const given: unknown = items
+  const iterable = typeof given === 'object' && given !== null && Symbol.iterator in given
+  const all = iterable ? [...items] : []
+  if (iterable && all.every((item) => item instanceof Module)) return all
+  throw new LandmarkDiffusionError(
+    'ERR_SCHEMA',
+    `${owner.constructor.name} takes modules only: objects of classes that extend Module.`,
+  )
+}
+
 /** Children in a row, named '0', '1', ...; iterable; forward is the owner's business. */
 export class ModuleList<T extends Module = Module> extends Module {
   protected readonly items: T[]
 
   constructor(items: Iterable<T> = []) {
     super()
-    this.items = [...items]
+    this.items = modulesOf(this, items)
   }
 
   get length(): number {
@@ -28,7 +40,7 @@ export class ModuleList<T extends Module = Module> extends Module {
   }
 
   append(item: T): this {
-    this.items.push(item)
+    this.items.push(...modulesOf(this, [item]))
     return this
   }
 
@@ -38,13 +50,13 @@ export class ModuleList<T extends Module = Module> extends Module {
   }
 
   extend(items: Iterable<T>): this {
-    this.items.push(...items)
+    this.items.push(...modulesOf(this, items))
     return this
   }
 
   /** Puts a child in front of the one at `index`. */
   insert(index: number, item: T): this {
-    this.items.splice(index, 0, item)
+    this.items.splice(index, 0, ...modulesOf(this, [item]))
     return this
   }
 
@@ -83,6 +95,7 @@ export class ModuleDict<T extends Module = Module> extends Module {
 
   constructor(items: Readonly<Record<string, T>> = {}) {
     super()
+    modulesOf(this, Object.values(items))
     this.#items = new Map(Object.entries(items))
   }
 
@@ -91,6 +104,7 @@ export class ModuleDict<T extends Module = Module> extends Module {
   }
 
   set(key: string, item: T): this {
+    modulesOf(this, [item])
     this.#items.set(key, item)
     return this
   }
@@ -107,7 +121,7 @@ export class ModuleDict<T extends Module = Module> extends Module {
   }
 
   update(items: Readonly<Record<string, T>>): this {
-    for (const [key, item] of Object.entries(items)) this.#items.set(key, item)
+    for (const [key, item] of Object.entries(items)) this.set(key, item)
     return this
   }
 

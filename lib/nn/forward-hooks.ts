@@ -1,5 +1,6 @@
 /** Hooks around `forward`, as `torch.nn.Module.register_forward_hook` and `register_forward_pre_hook`. */
 import { LandmarkDiffusionError } from '../errors.js'
+import { wantFunction } from '../torch/wants.js'
 
 /** `module` is the module itself. An array that it returns takes the place of the arguments. */
 export type ForwardPreHook = (module: object, inputs: readonly unknown[]) => unknown
@@ -61,6 +62,7 @@ class ForwardHooks {
 }
 
 function add<Hook>(hooks: Map<symbol, Hook>, hook: Hook): ForwardHookHandle {
+  wantFunction(hook, 'a hook')
   const place = Symbol('hook')
   hooks.set(place, hook)
   return { remove: () => void hooks.delete(place) }

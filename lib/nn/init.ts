@@ -7,6 +7,7 @@
 import { LandmarkDiffusionError } from '../errors.js'
 import type { Generator, Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
+import { wantTensor } from '../torch/wants.js'
 import { type Optional, optional } from './optional.js'
 
 export interface InitOptions {
@@ -61,6 +62,14 @@ export async function truncNormal_(
       ...generatorOnly,
     },
   )
+  wantTensor(tensor, "truncNormal_()'s tensor")
+  // Else no value would ever lie inside.
+  if (!(Number.isFinite(mean) && Number.isFinite(std) && std > 0)) {
+    throw new LandmarkDiffusionError(
+      'ERR_SCHEMA',
+      `truncNormal_ needs a mean and a positive std, not ${mean} and ${std}.`,
+    )
+  }
   if (!(low < high)) {
     throw new LandmarkDiffusionError(
       'ERR_SCHEMA',
@@ -130,6 +139,7 @@ export function ones_(tensor: Tensor): Tensor {
 
 /** Ones on the diagonal of a matrix, zeros elsewhere. */
 export function eye_(tensor: Tensor): Tensor {
+  wantTensor(tensor, "eye_()'s tensor")
   const [rows = 0, columns = 0] = tensor.shape
   if (tensor.ndim !== 2) throw new LandmarkDiffusionError('ERR_SCHEMA', 'eye_ wants a matrix.')
   return fill(tensor, () => torch.call('aten::eye.m_out', [rows, columns], { out: tensor }))
@@ -141,6 +151,7 @@ export function dirac_(
   ...rest: Optional<[groups: number], { groups?: number }>
 ): Tensor {
   const { groups } = optional('dirac_', rest, { groups: 1 })
+  wantTensor(tensor, "dirac_()'s tensor")
   const [outputs = 0, inputs = 0, ...kernel] = tensor.shape
   if (kernel.length < 1 || kernel.length > 3)
     throw new LandmarkDiffusionError('ERR_SCHEMA', 'dirac_ wants a convolution weight.')
@@ -168,6 +179,7 @@ export function orthogonal_(
   tensor: Tensor,
   ...rest: Optional<[gain: number], GainOptions>
 ): Tensor {
+  wantTensor(tensor, "orthogonal_()'s tensor")
   const { gain, ...options } = withGain('orthogonal_', rest)
   const [rows = 0] = tensor.shape
   if (tensor.ndim < 2)
@@ -194,6 +206,7 @@ export function sparse_(
     std: 0.01,
     ...generatorOnly,
   })
+  wantTensor(tensor, "sparse_()'s tensor")
   const [rows = 0, columns = 0] = tensor.shape
   if (tensor.ndim !== 2) throw new LandmarkDiffusionError('ERR_SCHEMA', 'sparse_ wants a matrix.')
   const zeros = Math.ceil(sparsity * rows)
@@ -292,6 +305,7 @@ export interface Fans {
 
 /** Fans of a weight of shape [out, in, ...kernel]. */
 export function fans(weight: Tensor): Fans {
+  wantTensor(weight, 'the weight')
   const [out, inputs, ...kernel] = weight.shape
   if (out === undefined || inputs === undefined) {
     throw new LandmarkDiffusionError(
@@ -332,6 +346,7 @@ export function skipInit<T>(make: () => T): T {
 }
 
 function fill(tensor: Tensor, write: () => unknown): Tensor {
+  wantTensor(tensor, 'what is filled')
   if (skipping) return tensor
   torch.noGrad(() => {
     torch.scope(() => {

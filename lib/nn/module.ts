@@ -6,6 +6,7 @@ import { closest } from 'fastest-levenshtein'
 import { LandmarkDiffusionError } from '../errors.js'
 import type { DType, Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
+import { wantFunction, wantTensor } from '../torch/wants.js'
 import {
   type ForwardHook,
   type ForwardHookHandle,
@@ -29,6 +30,7 @@ export interface Layer extends Module {
 
 /** Makes `value` a parameter: a leaf that records gradients and that no scope frees. */
 export function parameter(value: Tensor): Tensor {
+  wantTensor(value, 'a parameter')
   return torch.keep(value.requiresGrad_())
 }
 
@@ -94,6 +96,7 @@ export abstract class Module {
 
   /** Calls `fn` with every module of the tree, children before their parents; for initial values, for example. */
   apply(fn: (module: Module) => void): this {
+    wantFunction(fn, 'what is applied')
     for (const child of this.children()) child.apply(fn)
     fn(this)
     return this
@@ -167,7 +170,9 @@ export abstract class Module {
     const unexpected = Object.keys(dict).filter((name) => !Object.hasOwn(own, name))
     const pairs = Object.entries(own).flatMap(([name, target]) => {
       const source = dict[name]
-      return source ? [{ name, target, source }] : []
+      if (source === undefined) return []
+      wantTensor(source, `'${name}'`)
+      return [{ name, target, source }]
     })
     const differing = pairs.filter(({ target, source }) => !sameShape(target.shape, source.shape))
     if (differing.length > 0 || (strict && missing.length + unexpected.length > 0)) {

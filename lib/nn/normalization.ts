@@ -57,6 +57,13 @@ export interface LayerNormOptions {
   bias?: boolean
 }
 
+/** More dimensions than a tensor can have. */
+const mostDimensions = 65
+
+function lengths(shape: number | readonly number[]): number[] {
+  return Array.isArray(shape) ? shape.slice(0, mostDimensions) : [shape as number]
+}
+
 /** y = (x - mean) / sqrt(var + eps) * weight + bias over the last dimensions, of `shape` (Ba et al. 2016). */
 export class LayerNorm extends Module {
   readonly weight: Tensor | null
@@ -71,7 +78,7 @@ export class LayerNorm extends Module {
     super()
     const defaults: Required<LayerNormOptions> = { eps: 1e-5, elementwiseAffine: true, bias: true }
     const { eps, elementwiseAffine, bias } = optional(this.constructor.name, rest, defaults)
-    this.shape = [shape].flat()
+    this.shape = lengths(shape)
     this.eps = eps
     this.weight = elementwiseAffine ? parameter(torch.ones([...this.shape])) : null
     this.bias = elementwiseAffine && bias ? parameter(torch.zeros([...this.shape])) : null
@@ -106,7 +113,7 @@ export class RMSNorm extends Module {
       rest,
       { eps: null, elementwiseAffine: true },
     )
-    this.shape = [shape].flat()
+    this.shape = lengths(shape)
     this.eps = eps
     this.weight = elementwiseAffine ? parameter(torch.ones([...this.shape])) : null
   }

@@ -1,5 +1,5 @@
 /** Padding by a constant, by reflection, by the border and around, as in `torch.nn`. */
-import { LandmarkDiffusionError } from '../errors.js'
+import { LandmarkDiffusionError, shown } from '../errors.js'
 import type { Tensor } from '../torch/index.js'
 import { type PadMode, pad } from './functional/index.js'
 import { Module } from './module.js'
@@ -17,11 +17,12 @@ abstract class Pad extends Module {
     readonly value = 0,
   ) {
     super()
-    this.padding = typeof padding === 'number' ? new Array(2 * rank).fill(padding) : padding
+    const given = typeof padding === 'number' ? new Array<number>(2 * rank).fill(padding) : padding
+    this.padding = Array.isArray(given) ? given : []
     if (this.padding.length !== 2 * rank || !this.padding.every(Number.isInteger)) {
       throw new LandmarkDiffusionError(
         'ERR_SCHEMA',
-        `Padding of ${rank} dimensions wants one whole number or ${2 * rank} of them, not ${JSON.stringify(padding)}.`,
+        `Padding of ${rank} dimensions wants one whole number or ${2 * rank} of them, not ${shown(padding)}.`,
       )
     }
   }

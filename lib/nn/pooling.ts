@@ -2,6 +2,7 @@
 import { LandmarkDiffusionError } from '../errors.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
+import { wantTensor } from '../torch/wants.js'
 import * as functional from './functional/index.js'
 import { Module } from './module.js'
 import { type Optional, optional } from './optional.js'
@@ -193,6 +194,7 @@ abstract class AdaptivePool extends Module {
   }
 
   protected target(x: Tensor): number[] {
+    wantTensor(x, 'the input')
     const lead = x.ndim - this.size.length
     return this.size.map((length, i) => length ?? (x.shape[lead + i] as number))
   }

@@ -1,6 +1,6 @@
 /** Sizes per spatial dimension: one number stands for all of them, as in PyTorch's layers. */
 
-import { LandmarkDiffusionError } from '../errors.js'
+import { LandmarkDiffusionError, shown } from '../errors.js'
 /** A number for every dimension, or one number for all. */
 export type Size = number | readonly number[]
 
@@ -10,11 +10,12 @@ export function sizes(
   count: number,
   { what, least = 0 }: { what: string; least?: number },
 ): number[] {
-  const all = typeof size === 'number' ? new Array<number>(count).fill(size) : [...size]
+  const given = typeof size === 'number' ? new Array<number>(count).fill(size) : size
+  const all = Array.isArray(given) && given.length === count ? [...given] : []
   if (all.length !== count || all.some((value) => !Number.isInteger(value) || value < least)) {
     throw new LandmarkDiffusionError(
       'ERR_SCHEMA',
-      `${what} wants ${count === 1 ? 'one whole number' : `one whole number or ${count} of them`}, ${least} or more, not ${JSON.stringify(size)}.`,
+      `${what} wants ${count === 1 ? 'one whole number' : `one whole number or ${count} of them`}, ${least} or more, not ${shown(size)}.`,
     )
   }
   return all

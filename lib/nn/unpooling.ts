@@ -2,6 +2,7 @@
 import { LandmarkDiffusionError } from '../errors.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
+import { wantTensor } from '../torch/wants.js'
 import * as functional from './functional/index.js'
 import { Module } from './module.js'
 import { type Optional, optional } from './optional.js'
@@ -112,6 +113,7 @@ abstract class FractionalMaxPool extends Module {
   /** The largest elements, and where each was in x. */
   withIndices(x: Tensor): [Tensor, Tensor] {
     const { rank, kernel, outputRatio } = this
+    wantTensor(x, 'the input')
     const spatial = x.shape.slice(x.ndim - rank)
     const size =
       this.outputSize ??

@@ -2,12 +2,13 @@
 import { LandmarkDiffusionError } from '../errors.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
+import { listOf, wantTensor, wantTensors } from '../torch/wants.js'
 
 export { skipInit } from './init.js'
 
 /** The gradients of those parameters that have one; to be called in a scope. */
 function gradientsOf(parameters: Iterable<Tensor>): Tensor[] {
-  return torch.gradients([...parameters]).flatMap((gradient) => gradient ?? [])
+  return torch.gradients(listOf(parameters, 'the parameters')).flatMap((gradient) => gradient ?? [])
 }
 
 function normOf(tensors: readonly Tensor[]): Tensor {
@@ -46,17 +47,21 @@ export function clipGradValue_(parameters: Iterable<Tensor>, clipValue: number):
 
 /** The Euclidean norm over all elements of all tensors, a 0-dim tensor. */
 export function getTotalNorm(tensors: Iterable<Tensor>): Tensor {
-  return torch.noGrad(() => torch.scope(() => normOf([...tensors])))
+  return torch.noGrad(() => torch.scope(() => normOf(listOf(tensors, 'the tensors'))))
 }
 
 /** All parameters in a row: [number of values]. */
 export function parametersToVector(parameters: Iterable<Tensor>): Tensor {
-  return torch.scope(() => torch.cat([...parameters].map((parameter) => parameter.reshape([-1]))))
+  return torch.scope(() =>
+    torch.cat(listOf(parameters, 'the parameters').map((one) => torch.reshape(one, [-1]))),
+  )
 }
 
 /** Writes what `parametersToVector` made into parameters of the same shapes. */
 export function vectorToParameters(vector: Tensor, parameters: Iterable<Tensor>): void {
-  const targets = [...parameters]
+  const targets = listOf(parameters, 'the parameters')
+  wantTensors(targets, 'the parameters')
+  wantTensor(vector, 'the vector')
   const wanted = targets.reduce((sum, { numel }) => sum + numel, 0)
   if (vector.numel !== wanted) {
     throw new LandmarkDiffusionError(

@@ -1,6 +1,6 @@
 /** Exponential moving average of the weights, with latent-diffusion's warm-up (LitEma). */
 import { LandmarkDiffusionError } from '../errors.js'
-import type { Module } from '../nn/index.js'
+import { Module } from '../nn/index.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
 import { copyInto } from './state.js'
@@ -22,6 +22,9 @@ export class Ema {
   readonly #averages: Record<string, Tensor>
 
   constructor(module: Module, { decay = 0.9999 }: EmaOptions = {}) {
+    if (!(module instanceof Module)) {
+      throw new LandmarkDiffusionError('ERR_SCHEMA', 'Ema wants a module.')
+    }
     this.decay = decay
     this.#weights = Object.fromEntries(module.namedParameters())
     const names = Object.keys(this.#weights)

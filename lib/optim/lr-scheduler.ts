@@ -3,6 +3,7 @@
  * an optimiser's groups. Each is a formula of the count of `step()` calls, so it resumes from that count.
  */
 import { LandmarkDiffusionError } from '../errors.js'
+import { listOf } from '../torch/wants.js'
 import type { Optimizer } from './optimizer.js'
 
 export type AnyOptimizer = Pick<Optimizer<{ lr: number }>, 'paramGroups'>
@@ -13,12 +14,18 @@ export interface SchedulerState {
   baseLrs: number[]
 }
 
+/** More steps than any training has; some formulas go through all that were. */
+const mostEpochs = 1e9
+
 /** Sets `rate(base, n)` after the n-th `step()`, and `rate(base, 0)` when it is made. */
 export abstract class LRScheduler {
   protected readonly optimizer: AnyOptimizer
   #state: SchedulerState
 
   constructor(optimizer: AnyOptimizer) {
+    if (!Array.isArray(Object(optimizer).paramGroups)) {
+      throw new LandmarkDiffusionError('ERR_SCHEMA', `${this.constructor.name} wants an optimiser.`)
+    }
     this.optimizer = optimizer
     this.#state = { lastEpoch: 0, baseLrs: optimizer.paramGroups.map(({ lr }) => lr) }
   }
@@ -43,8 +50,24 @@ export abstract class LRScheduler {
     return structuredClone(this.#state)
   }
 
+  /** @throws ERR_CHECKPOINT where it is no state of as many groups */
   loadStateDict(state: SchedulerState): void {
-    this.#state = structuredClone(state)
+    const { lastEpoch, baseLrs } = Object(state) as Partial<SchedulerState>
+    const wanted = this.optimizer.paramGroups.length
+    const fits =
+      Number.isInteger(lastEpoch) &&
+      (lastEpoch as number) >= 0 &&
+      (lastEpoch as number) <= mostEpochs &&
+      Array.isArray(baseLrs) &&
+      baseLrs.length === wanted &&
+      baseLrs.every((lr) => typeof lr === 'number')
+    if (!fits) {
+      throw new LandmarkDiffusionError(
+        'ERR_CHECKPOINT',
+        `${this.constructor.name}: a state is { lastEpoch, baseLrs }, with ${wanted} rates, one a group.`,
+      )
+    }
+    this.#state = { lastEpoch: lastEpoch as number, baseLrs: [...baseLrs] }
     this.apply()
   }
 
@@ -55,7 +78,14 @@ export abstract class LRScheduler {
   protected apply(): void {
     const { lastEpoch, baseLrs } = this.#state
     this.optimizer.paramGroups.forEach((group, i) => {
-      group.lr = this.rate(baseLrs[i] as number, lastEpoch)
+      const rate = this.rate(baseLrs[i] as number, lastEpoch)
+      if (!(rate >= 0)) {
+        throw new LandmarkDiffusionError(
+          'ERR_SCHEMA',
+          `${this.constructor.name} makes a learning rate of ${rate}: its options must be numbers.`,
+        )
+      }
+      group.lr = rate
     })
   }
 }
@@ -116,7 +146,7 @@ export class MultiStepLR extends LRScheduler {
 
   constructor(optimizer: AnyOptimizer, milestones: readonly number[], { gamma = 0.1 } = {}) {
     super(optimizer)
-    this.#milestones = milestones
+    this.#milestones = listOf(milestones, 'the milestones')
     this.#gamma = gamma
     this.apply()
   }
@@ -238,7 +268,7 @@ export class CosineAnnealingWarmRestarts extends LRScheduler {
 
   rate(base: number, epoch: number): number {
     let length = this.#t0
-    let since = epoch
+    let since = this.#tMult === 1 ? epoch % length : epoch
     while (since >= length) {
       since -= length
       length *= this.#tMult

@@ -1,8 +1,9 @@
 /** What all optimisers share: groups of parameters with options of their own, statistics, and saving them. */
-import { LandmarkDiffusionError } from '../errors.js'
+import { LandmarkDiffusionError, shown } from '../errors.js'
 import { optional } from '../nn/optional.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
+import { listOf } from '../torch/wants.js'
 import { copyInto } from './state.js'
 
 /** Parameters alone, or with names (`module.namedParameters()`), which the state dict then uses. */
@@ -55,8 +56,8 @@ export abstract class Optimizer<Options extends { lr: number }> {
   readonly #defaults: Options
 
   constructor(parameters: Parameters | readonly Group<Options>[], defaults: Options) {
-    const entries = [...parameters]
-    const groups = entries.every(isGroup) ? entries : [{ params: entries as Tensor[] }]
+    const entries = listOf<unknown>(parameters, 'the parameters')
+    const groups: unknown[] = entries.every(isGroup) ? entries : [{ params: entries }]
     this.#defaults = defaults
     this.#groups = []
     for (const group of groups as Group<Options>[]) this.addParamGroup(group)
@@ -64,15 +65,21 @@ export abstract class Optimizer<Options extends { lr: number }> {
   }
 
   /** Further parameters, stepped from now on; options that are not given are the optimiser's defaults. */
-  addParamGroup({ params, ...given }: Group<Options>): void {
+  addParamGroup(group: Group<Options>): void {
+    if (!isGroup(group)) throw this.#refuse('wants a group { params, ...options }')
+    const { params, ...given } = group
     const options = optional<Options>(this.constructor.name, [given], this.#defaults)
     this.check(options)
     const known = new Set(this.#slots().map(({ parameter }) => parameter))
     let count = known.size
     const slots: Slot[] = []
     this.#groups.push({ options, slots })
-    for (const entry of params) {
-      const [name, parameter] = entry instanceof torch.Tensor ? [String(count), entry] : entry
+    for (const entry of listOf<unknown>(params, 'the parameters of a group')) {
+      const named = Array.isArray(entry) ? entry : [String(count), entry]
+      const [name, parameter] = named as [string, Tensor]
+      if (!(parameter instanceof torch.Tensor)) {
+        throw this.#refuse('takes tensors, [name, tensor] pairs, or groups { params, ...options }')
+      }
       if (known.has(parameter)) {
         throw this.#refuse('was given a parameter twice: it would be stepped twice')
       }
@@ -167,9 +174,12 @@ export abstract class Optimizer<Options extends { lr: number }> {
   }
 }
 
-function isGroup<Entry>(entry: Entry): entry is Entry & { readonly params: Parameters } {
+function isGroup(entry: unknown): boolean {
   return typeof entry === 'object' && entry !== null && Object.hasOwn(entry, 'params')
 }
+
+/** Options that are lists are decay rates: two for Adam. */
+const mostBetas = 2
 
 /** Throws unless `options[name]` is a number of at least `least`, and less than `below`. */
 export function atLeast<Options>(
@@ -178,10 +188,11 @@ export function atLeast<Options>(
   least: number,
   below = Number.POSITIVE_INFINITY,
 ): void {
-  for (const value of [options[name]].flat()) {
+  const given: unknown = options[name]
+  for (const value of Array.isArray(given) ? given.slice(0, mostBetas) : [given]) {
     if (typeof value === 'number' && value >= least && value < below) continue
     const range =
       below === Number.POSITIVE_INFINITY ? `${least} or more` : `from ${least} to below ${below}`
-    throw new LandmarkDiffusionError('ERR_SCHEMA', `${name} must be ${range}, not ${value}.`)
+    throw new LandmarkDiffusionError('ERR_SCHEMA', `${name} must be ${range}, not ${shown(value)}.`)
   }
 }

@@ -68,7 +68,8 @@ function enter(
   const op = overloads.find(args, count, named)
   if (op !== undefined) {
     if (named !== null) count = place(op, count, named)
-    if (count >= 0) {
+    // What is too much is told by checkArguments.
+    if (count >= 0 && count <= op.arguments.length) {
       const frame = currentFrame()
       const leaf = walk(op, args, count, frame.mode).value
       // Where reading an argument ran other ops, what was written is not this call's any more.

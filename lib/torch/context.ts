@@ -3,6 +3,7 @@
  * AsyncLocalStorage holds them all, so each follows async code and none leaks into a concurrent task.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { LandmarkDiffusionError } from '../errors.js'
 import { dtypeNumber } from './dtype.js'
 import { modeFlags } from './native.js'
 import type { Scope } from './scope.js'
@@ -25,6 +26,9 @@ export function currentFrame(): Frame {
 
 /** Runs `fn`, and all that it starts, under a changed frame. */
 export function within<T>(change: Partial<Frame>, fn: () => T): T {
+  if (typeof fn !== 'function') {
+    throw new LandmarkDiffusionError('ERR_SCHEMA', `wants a function to run, got ${typeof fn}`)
+  }
   const frame = { ...currentFrame(), ...change }
   entered = true
   return storage.run(frame, fn)

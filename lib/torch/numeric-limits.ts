@@ -1,6 +1,6 @@
 /** What numbers a dtype can hold (`torch.finfo`, `torch.iinfo`), and numbers that have names. */
 import { LandmarkDiffusionError } from '../errors.js'
-import { type DType, elementBytes, isFloatingPoint } from './dtype.js'
+import { type DType, dtypeNumber, elementBytes, isFloatingPoint } from './dtype.js'
 
 export const pi = Math.PI
 export const e = Math.E
@@ -55,6 +55,7 @@ export function finfo(dtype: DType): FloatInfo {
 /** As `torch.iinfo`. */
 export function iinfo(dtype: DType): IntegerInfo {
   if (!/^u?int(8|16|32|64)$/.test(dtype)) {
+    dtypeNumber(dtype)
     const other = isFloatingPoint(dtype) ? '; floating-point dtypes have finfo()' : ''
     throw new LandmarkDiffusionError(
       'ERR_SCHEMA',

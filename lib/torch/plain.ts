@@ -50,8 +50,11 @@ export function plainOptions(options: object): Map<string, unknown> {
 }
 
 function wrong(op: Operator, index: number, wanted: string, got: unknown): LandmarkDiffusionError {
-  const shown =
-    got instanceof Tensor ? got.toString() : typeof got === 'object' ? 'an object' : String(got)
+  const shown = Tensor.isTensor(got)
+    ? got.toString()
+    : typeof got === 'object'
+      ? 'an object'
+      : String(got)
   return new LandmarkDiffusionError(
     'ERR_SCHEMA',
     `${op.name}: argument '${op.arguments[index]?.name}' wants ${wanted}, got ${shown.slice(0, 80)}. Schema: ${op.text}`,
@@ -86,13 +89,12 @@ function unmet({ kind }: Argument, value: unknown): string | null {
   switch (kind) {
     case Kind.Tensor:
     case Kind.Storage:
-      return value instanceof Tensor ? null : 'a Tensor'
+      return Tensor.isTensor(value) ? null : 'a Tensor'
     case Kind.TensorList:
     case Kind.OptionalTensorList: {
       if (!Array.isArray(value)) return 'an array of Tensors'
       const optional = kind === Kind.OptionalTensorList
-      const right = (element: unknown) =>
-        element instanceof Tensor || (optional && element === null)
+      const right = (element: unknown) => Tensor.isTensor(element) || (optional && element === null)
       return value.every(right) ? null : 'Tensors only'
     }
     case Kind.Scalar:

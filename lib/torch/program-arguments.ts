@@ -1,5 +1,6 @@
 /** What goes into a program and comes out of it: tensors, and what is between them, taken apart and put together. */
 import { LandmarkDiffusionError } from '../errors.js'
+import { mostElements } from './memo.js'
 import { Generator } from './random.js'
 import { noPromise } from './recording.js'
 import { intern, type Signature } from './signature.js'
@@ -37,6 +38,7 @@ function keyOf(value: unknown, tensors: Tensor[], generators: Generator[], depth
   }
   if (depth > deepest) throw noArgument('an object nested too deeply, or inside of itself')
   if (Array.isArray(value)) {
+    if (value.length > mostElements) throw noArgument(`an array of ${value.length} elements`)
     return `[${value.map((element) => keyOf(element, tensors, generators, depth + 1)).join()}]`
   }
   if (isPlain(value)) {
@@ -105,7 +107,10 @@ export function outputsOf(result: unknown): Results {
       return new Place(known < 0 ? outputs.length - 1 : known)
     }
     if (depth > deepest) throw noArgument('an object nested too deeply, or inside of itself')
-    if (Array.isArray(value)) return value.map((element) => place(element, depth + 1))
+    if (Array.isArray(value)) {
+      if (value.length > mostElements) throw noArgument(`an array of ${value.length} elements`)
+      return value.map((element) => place(element, depth + 1))
+    }
     if (!isPlain(value)) return value
     return mapFields(value, (field) => place(field, depth + 1))
   }

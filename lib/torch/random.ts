@@ -1,7 +1,7 @@
 /** Seeds and generators. The same seed gives PyTorch's numbers: the streams are libtorch's own. */
 import { LandmarkDiffusionError, TensorDisposedError } from '../errors.js'
 import { addon } from './addon.js'
-import { withDevice } from './device.js'
+import { device as checkDevice, withDevice } from './device.js'
 import { freeIds, takeId } from './handles.js'
 import { refuseInProgram } from './recording.js'
 
@@ -30,8 +30,14 @@ export class Generator {
   ) {
     refuseInProgram('A generator was made', 'Make it outside, or give it to the program.')
     const value = toSeed(seed)
+    checkDevice(device)
     this.#id = takeId()
-    withDevice('random numbers', () => addon().native.createGenerator(this.#id, device, value))
+    try {
+      withDevice('random numbers', () => addon().native.createGenerator(this.#id, device, value))
+    } catch (error) {
+      this.dispose()
+      throw error
+    }
   }
 
   /** @internal */

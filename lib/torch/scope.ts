@@ -113,7 +113,10 @@ function tensorsIn(value: unknown, found: Set<Tensor>, seen: Set<unknown>): void
   }
   if (typeof value !== 'object' || value === null || seen.has(value)) return
   seen.add(value)
-  if (Array.isArray(value) || value instanceof Set) {
+  if (Array.isArray(value)) {
+    // An array may have a length of billions and hold nothing.
+    for (const element of Object.values(value)) tensorsIn(element, found, seen)
+  } else if (value instanceof Set) {
     for (const element of value) tensorsIn(element, found, seen)
   } else if (value instanceof Map) {
     for (const element of value.values()) tensorsIn(element, found, seen)

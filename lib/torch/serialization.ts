@@ -9,6 +9,7 @@ import { readSafetensors, writeSafetensors } from './files/safetensors.js'
 import { indexSuffix, readSharded, writeSharded } from './files/sharded.js'
 import { dtypeBytes, type FileDType, TensorData } from './files/tensor-data.js'
 import { Tensor } from './tensor.js'
+import { wantTensor, wantText } from './wants.js'
 
 export interface SaveOptions {
   /** Flat record of texts, kept in the file's header. */
@@ -19,6 +20,7 @@ export interface SaveOptions {
 
 /** Bytes of a tensor as files hold them. Throws ERR_CHECKPOINT for a dtype that no file has. */
 async function toFile(tensor: Tensor, name: string): Promise<TensorData> {
+  wantTensor(tensor, name)
   const { dtype, shape } = tensor
   if (!Object.hasOwn(dtypeBytes, dtype)) {
     throw new LandmarkDiffusionError(
@@ -41,6 +43,7 @@ export async function save(
   tensors: Readonly<Record<string, Tensor>>,
   { metadata = {}, maxShardBytes = 5e9 }: SaveOptions = {},
 ): Promise<void> {
+  wantText(path, 'the path')
   const entries = await Promise.all(
     Object.entries(tensors).map(
       async ([name, tensor]) => [name, await toFile(tensor, `Tensor '${name}'`)] as const,
@@ -59,6 +62,7 @@ function toTensor({ data, dtype, shape }: TensorData): Tensor {
  * Throws ERR_CHECKPOINT for a damaged one.
  */
 export async function load(path: string): Promise<Record<string, Tensor>> {
+  wantText(path, 'the path')
   const tensors = path.endsWith(indexSuffix)
     ? await readSharded(path)
     : (await readSafetensors(path)).tensors

@@ -28,6 +28,7 @@ import { noteUse, refuseInProgram } from './recording.js'
 import type { Complex } from './scalar.js'
 import { gradientSignature, type Signature } from './signature.js'
 import { traceId } from './trace.js'
+import { wantTensors } from './wants.js'
 
 export type Element = number | bigint | boolean | Complex
 export type Nested = Element | Nested[]
@@ -124,6 +125,11 @@ export class Tensor {
     this.signature = signature
     currentFrame().scope?.add(this)
     if (watchingLeaks) watch(this)
+  }
+
+  /** @internal Whether it is one, and not only looks like one. */
+  static isTensor(value: unknown): value is Tensor {
+    return typeof value === 'object' && value !== null && #id in value
   }
 
   /** @internal Name on the executor. Throws TensorDisposedError. */
@@ -423,6 +429,8 @@ export class Tensor {
   }
 
   toString(): string {
+    // Messages show whatever a caller gave.
+    if (!Tensor.isTensor(this)) return 'an object that only looks like a tensor'
     const extra = this.requiresGrad ? ', requiresGrad' : ''
     return `Tensor(${this.dtype}[${this.shape.join(', ')}], ${this.device}${extra})`
   }
@@ -434,6 +442,7 @@ export class Tensor {
 
 /** Gradients of many tensors by one task; null for those that can have none yet. */
 export function gradients(tensors: readonly Tensor[]): (Tensor | null)[] {
+  wantTensors(tensors, 'the tensors')
   const ids: number[] = []
   const results: number[] = []
   const flags: number[] = []

@@ -7,17 +7,17 @@ export { logSigmoid as logsigmoid } from '../../torch/index.js'
 
 /** x - tanh(x). */
 export function tanhshrink(x: Tensor): Tensor {
-  return torch.scope(() => x.sub(x.tanh()))
+  return torch.scope(() => torch.sub(x, torch.tanh(x)))
 }
 
 /** x / (1 + |x|). */
 export function softsign(x: Tensor): Tensor {
-  return torch.scope(() => x.div(x.abs().add(1)))
+  return torch.scope(() => torch.div(x, torch.abs(x).add(1)))
 }
 
 /** exp(-x) / sum exp(-x) along `dim`. */
 export function softmin(x: Tensor, dim: number): Tensor {
-  return torch.scope(() => torch.softmax(x.neg(), dim))
+  return torch.scope(() => torch.softmax(torch.neg(x), dim))
 }
 
 export interface GumbelOptions {

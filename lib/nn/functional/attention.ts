@@ -1,6 +1,7 @@
 /** Multi-head self-attention on the fused kernels. */
 import type { Tensor } from '../../torch/index.js'
 import * as torch from '../../torch/index.js'
+import { wantTensor } from '../../torch/wants.js'
 
 /** How the rows of a joint query-key-value projection are ordered: see `selfAttention`. */
 export type HeadOrder = 'new' | 'legacy'
@@ -17,6 +18,7 @@ export function selfAttention(
   qkv: Tensor,
   { heads, headOrder = 'new' }: { heads: number; headOrder?: HeadOrder },
 ): Tensor {
+  wantTensor(qkv, 'qkv')
   const [batch = 0, tokens = 0, width = 0] = qkv.shape
   const channels = width / 3
   const size = channels / heads

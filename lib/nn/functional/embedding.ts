@@ -2,6 +2,7 @@
 import { LandmarkDiffusionError } from '../../errors.js'
 import type { Tensor } from '../../torch/index.js'
 import * as torch from '../../torch/index.js'
+import { wantTensor } from '../../torch/wants.js'
 import { type Optional, optional } from '../optional.js'
 
 export interface EmbeddingSettings {
@@ -47,6 +48,8 @@ export function embedding(
   ...rest: Optional<[paddingIdx: number | null, maxNorm: number | null], EmbeddingSettings>
 ): Tensor {
   const { paddingIdx, maxNorm, normType, scaleGradByFreq } = optional('embedding', rest, defaults)
+  wantTensor(weight, 'the weight')
+  wantTensor(x, 'the indices')
   renormalize(weight, x, maxNorm, normType)
   const row = paddingRow(weight.shape[0] as number, paddingIdx)
   return torch.embedding(weight, x, row ?? -1, scaleGradByFreq)
@@ -77,6 +80,8 @@ export function embeddingBag(
     perSampleWeights: null,
     includeLastOffset: false,
   })
+  wantTensor(x, 'the indices')
+  wantTensor(weight, 'the weight')
   if ((x.ndim === 1) === (offsets === null)) {
     throw new LandmarkDiffusionError(
       'ERR_SCHEMA',

@@ -2,6 +2,7 @@
 import { LandmarkDiffusionError } from '../../errors.js'
 import type { Tensor } from '../../torch/index.js'
 import * as torch from '../../torch/index.js'
+import { wantTensor } from '../../torch/wants.js'
 import { type Optional, optional } from '../optional.js'
 
 export interface InterpolateOptions {
@@ -43,6 +44,7 @@ export function interpolate(
     antialias: false,
   })
   const { mode, alignCorners, antialias } = options
+  wantTensor(x, 'the input')
   const rank = x.ndim - 2
   if ((options.size === null) === (options.scaleFactor === null)) {
     throw new LandmarkDiffusionError('ERR_SCHEMA', 'interpolate wants either size or scaleFactor.')

@@ -139,9 +139,9 @@ export function gaussianNllLoss(
   const { full = false, eps = 1e-6 } = options
   return torch.scope(() => {
     // The floor takes part in no gradient, as in PyTorch.
-    const floored = torch.noGrad(() => variance.clampMin(eps).sub(variance))
-    const safe = variance.add(floored)
-    const losses = safe.log().add(input.sub(target).square().div(safe)).mul(0.5)
+    const floored = torch.noGrad(() => torch.clampMin(variance, eps).sub(variance))
+    const safe = torch.add(variance, floored)
+    const losses = safe.log().add(torch.sub(input, target).square().div(safe)).mul(0.5)
     return reduce(full ? losses.add(0.5 * Math.log(2 * Math.PI)) : losses, options)
   })
 }
@@ -241,9 +241,14 @@ export function multilabelSoftMarginLoss(
 ): Tensor {
   const { weight = null } = options
   return torch.scope(() => {
-    const losses = target
-      .mul(torch.logSigmoid(input))
-      .add(target.neg().add(1).mul(torch.logSigmoid(input.neg())))
+    const losses = torch
+      .mul(target, torch.logSigmoid(input))
+      .add(
+        torch
+          .neg(target)
+          .add(1)
+          .mul(torch.logSigmoid(torch.neg(input))),
+      )
       .neg()
     const weighted = weight === null ? losses : losses.mul(weight)
     return reduce(weighted.mean([input.ndim - 1]), options)

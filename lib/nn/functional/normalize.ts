@@ -1,6 +1,7 @@
 /** Scaling by neighbours, by a norm or by statistics (`torch.nn.functional`). */
 import type { Tensor } from '../../torch/index.js'
 import * as torch from '../../torch/index.js'
+import { wantTensor } from '../../torch/wants.js'
 import { type Optional, optional } from '../optional.js'
 import { pad } from './pad.js'
 
@@ -20,7 +21,7 @@ export function normalize(
 ): Tensor {
   const { p, dim, eps } = optional('normalize', rest, { p: 2, dim: 1, eps: 1e-12 })
   return torch.scope(() =>
-    x.div(torch.linalg.vectorNorm(x, p, [dim], { keepdim: true }).clampMin(eps).expandAs(x)),
+    torch.div(x, torch.linalg.vectorNorm(x, p, [dim], { keepdim: true }).clampMin(eps).expandAs(x)),
   )
 }
 
@@ -34,6 +35,7 @@ export function localResponseNorm(
   >
 ): Tensor {
   const { alpha, beta, k } = optional('localResponseNorm', rest, { alpha: 1e-4, beta: 0.75, k: 1 })
+  wantTensor(x, 'the input')
   return torch.scope(() => {
     const [batch = 0, channels = 0] = x.shape
     const square = x.square().reshape([batch, 1, channels, -1])

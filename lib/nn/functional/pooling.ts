@@ -2,6 +2,7 @@
 import { LandmarkDiffusionError } from '../../errors.js'
 import type { Tensor } from '../../torch/index.js'
 import * as torch from '../../torch/index.js'
+import { wantTensor } from '../../torch/wants.js'
 import { type Size, sizes } from '../size.js'
 
 const averages = [torch.avgPool1d, torch.avgPool2d, torch.avgPool3d] as const
@@ -20,7 +21,7 @@ export function lpPool(
   const average = averages[kernel.length - 1] as (typeof averages)[number]
   const elements = kernel.reduce((a, b) => a * b, 1)
   return torch.scope(() => {
-    const mean = average(x.pow(power), kernel, stride, 0, ceilMode)
+    const mean = average(torch.pow(x, power), kernel, stride, 0, ceilMode)
     return mean
       .sign()
       .mul(mean.abs().relu())
@@ -93,6 +94,8 @@ export function maxUnpool(
       `maxUnpool wants a rank of 1, 2 or 3, got ${rank}`,
     )
   }
+  wantTensor(x, 'the input')
+  wantTensor(indices, 'the indices')
   const window = sizes(kernel, rank, { what: 'kernel', least: 1 })
   const step = sizes(stride, rank, { what: 'stride', least: 1 })
   const border = sizes(padding, rank, { what: 'padding' })

@@ -9,6 +9,7 @@ import { freeIds, takeId } from '../handles.js'
 import { scope } from '../scope.js'
 import { intern } from '../signature.js'
 import { Tensor } from '../tensor.js'
+import { wantFunction } from '../wants.js'
 import { refusePromise, register } from './callbacks.js'
 
 type Results = Tensor | readonly Tensor[]
@@ -55,6 +56,7 @@ export function checkpoint<A extends unknown[], R extends Results>(
   fn: (...args: A) => R,
   ...args: A
 ): R {
+  wantFunction(fn, 'the function')
   if (!isGradEnabled()) return fn(...args)
   const { native } = addon()
   const { mode } = currentFrame()

@@ -5,6 +5,7 @@ import { tensor } from '../create.js'
 import { reshape, select, stack, zerosLike } from '../generated/index.js'
 import { scope } from '../scope.js'
 import type { Tensor } from '../tensor.js'
+import { wantFunction, wantTensor } from '../wants.js'
 import { grad } from './grad.js'
 
 export interface DerivativeOptions {
@@ -14,6 +15,7 @@ export interface DerivativeOptions {
 
 /** The input itself where it takes part in a graph, else a leaf with its values. */
 function variable(input: Tensor, createGraph: boolean): Tensor {
+  wantTensor(input, 'the input')
   if (createGraph && input.requiresGrad) return input
   const leaf = input.detach()
   leaf.requiresGrad = true
@@ -21,7 +23,9 @@ function variable(input: Tensor, createGraph: boolean): Tensor {
 }
 
 function evaluate(what: string, fn: (x: Tensor) => Tensor, x: Tensor): Tensor {
+  wantFunction(fn, `${what}: the function`)
   const y = enableGrad(() => fn(x))
+  wantTensor(y, `${what}: the result`)
   if (y.requiresGrad) return y
   throw new LandmarkDiffusionError('ERR_OP', `${what}: the result does not depend on the input`)
 }

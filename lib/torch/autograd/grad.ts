@@ -5,6 +5,7 @@ import { takeId } from '../handles.js'
 import { gradientSignature } from '../signature.js'
 import { beginPass, queueBackward, Tensor } from '../tensor.js'
 import { traceId } from '../trace.js'
+import { wantTensors } from '../wants.js'
 
 interface PassOptions {
   /** Keeps the graph for a further pass; without it, as with `createGraph`. */
@@ -29,9 +30,21 @@ export interface BackwardManyOptions extends PassOptions {
   inputs?: Tensor | readonly Tensor[]
 }
 
-function list<T extends Tensor | null>(value: Tensor | readonly T[] | undefined): readonly T[] {
+function list<T extends Tensor | null>(
+  value: Tensor | readonly T[] | undefined,
+  what: string,
+): readonly T[] {
   if (value === undefined) return []
-  return value instanceof Tensor ? [value as T] : value
+  if (value instanceof Tensor) return [value as T]
+  wantTensors(Array.isArray(value) ? value.filter((one) => one !== null) : value, what)
+  return value
+}
+
+/** The same, where none may be absent. */
+function listAll(value: Tensor | readonly Tensor[] | undefined, what: string): readonly Tensor[] {
+  const all = list<Tensor>(value, what)
+  wantTensors(all, what)
+  return all
 }
 
 /** One seed per root; refuses what PyTorch refuses. */
@@ -72,9 +85,13 @@ export function backward(
   options: BackwardManyOptions = {},
 ): void {
   const { createGraph = false, retainGraph = createGraph } = options
-  const roots = list<Tensor>(tensors)
-  const seeds = seedsFor('backward()', roots, list(options.gradTensors))
-  queueBackward(roots, seeds, { retainGraph, createGraph, inputs: list(options.inputs) })
+  const roots = listAll(tensors, 'the tensors')
+  const seeds = seedsFor('backward()', roots, list(options.gradTensors, 'gradTensors'))
+  queueBackward(roots, seeds, {
+    retainGraph,
+    createGraph,
+    inputs: listAll(options.inputs, 'the inputs'),
+  })
 }
 
 /**
@@ -89,9 +106,9 @@ export function grad(
 ): Tensor[] {
   const { createGraph = false, retainGraph = createGraph, materializeGrads = false } = options
   const allowUnused = options.allowUnused ?? materializeGrads
-  const roots = list<Tensor>(outputs)
-  const leaves = list<Tensor>(inputs)
-  const seeds = seedsFor('grad()', roots, list(options.gradOutputs))
+  const roots = listAll(outputs, 'the outputs')
+  const leaves = listAll(inputs, 'the inputs')
+  const seeds = seedsFor('grad()', roots, list(options.gradOutputs, 'gradOutputs'))
   for (const [i, { requiresGrad }] of leaves.entries()) {
     if (requiresGrad) continue
     throw new LandmarkDiffusionError('ERR_OP', `grad(): input ${i} does not require a gradient`)

@@ -5,6 +5,7 @@ import { randn } from '../generated/index.js'
 import { Generator } from '../random.js'
 import { scopeAsync } from '../scope.js'
 import type { Tensor } from '../tensor.js'
+import { wantFunction, wantTensors } from '../wants.js'
 import { unit } from './functional.js'
 import { grad } from './grad.js'
 
@@ -31,6 +32,8 @@ export async function gradcheck(
   inputs: readonly Tensor[],
   { eps = 1e-6, atol = 1e-5, rtol = 1e-3 }: GradcheckOptions = {},
 ): Promise<true> {
+  wantFunction(fn, 'the function')
+  wantTensors(inputs, 'the inputs')
   const checked = inputs.filter(({ requiresGrad }) => requiresGrad)
   if (checked.length === 0) throw refuse('no input requires a gradient')
   for (const { dtype } of checked) {

@@ -1,5 +1,5 @@
 /** Where the processes of a group meet: from options, or from the environment variables that `torchrun` sets. */
-import { LandmarkDiffusionError } from '../../errors.js'
+import { LandmarkDiffusionError, shown } from '../../errors.js'
 
 export interface Rendezvous {
   /** Where rank 0's store listens. */
@@ -24,7 +24,7 @@ type Environment = Readonly<Record<string, string | undefined>>
 
 /** @throws ERR_DISTRIBUTED that names the option or variable that is missing or wrong */
 export function findRendezvous(
-  { initMethod = 'env://', rank, worldSize }: RendezvousOptions,
+  { initMethod = 'env://', rank, worldSize }: RendezvousOptions = {},
   environment: Environment = process.env,
 ): Rendezvous {
   const size =
@@ -76,7 +76,7 @@ function integer(
 }
 
 function wrong(name: string, given: unknown, wanted: string): LandmarkDiffusionError {
-  const got = given === undefined ? 'is not set' : `is ${JSON.stringify(given)}`
+  const got = given === undefined ? 'is not set' : `is ${shown(given)}`
   return new LandmarkDiffusionError(
     'ERR_DISTRIBUTED',
     `${name} ${got}; it must be ${wanted}. torchrun and \`train --processes N\` set MASTER_ADDR, MASTER_PORT, RANK and WORLD_SIZE`,

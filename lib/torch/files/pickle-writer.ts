@@ -140,7 +140,8 @@ export function writeValue(
     if (open.size >= maxDepth) throw refuse(`it lies deeper than ${maxDepth} levels`)
     open.add(value)
     if (Array.isArray(value)) {
-      writer.list(value.map((item, i) => () => write(item, `${place}[${i}]`)))
+      // A hole is undefined.
+      writer.list(Array.from(value, (item, i) => () => write(item, `${place}[${i}]`)))
     } else if (value instanceof Map || isPlain(value)) {
       const pairs = value instanceof Map ? [...value] : Object.entries(value)
       const halves = pairs.flatMap(([key, item]) => [
