@@ -3,7 +3,9 @@
 import * as torch from 'landmark-diffusion/torch'
 import { operator } from '#lib/torch/operator.js'
 import { mutatedCall, readCalls } from './mutations.mjs'
+import { chooseUse } from './objects.mjs'
 import { Random } from './random.mjs'
+import { readSweep, sweptCall } from './sweep.mjs'
 import { Tensors } from './tensors.mjs'
 import * as values from './values.mjs'
 
@@ -39,9 +41,18 @@ function tensorMethods() {
 
 let surface
 let accepted
+let swept
 
-/** `name`, shown arguments and `run()` of the call that `seed` and `index` fix; of the operators that `only` matches. */
-export async function chooseCall(seed, index, { only, mutate }) {
+/** `name`, shown arguments and `run()` of the call that `seed` and `index` fix; of the operators that `only` matches. null after the last of a sweep. */
+export async function chooseCall(seed, index, { only, mutate, objects, sweep }) {
+  if (sweep) {
+    swept ??= readSweep(readCalls(only))
+    return index < swept.length ? sweptCall(swept[index]) : null
+  }
+  if (objects) {
+    const random = new Random(seed, index)
+    return chooseUse(random, new Tensors(random))
+  }
   if (mutate) {
     accepted ??= readCalls(only)
     const random = new Random(seed, index)

@@ -16,6 +16,8 @@ const help = `Usage: npm run fuzz -- [options]
   --from N           index of the first call (0): with --calls 1, one call of a report again
   --operators REGEX  calls of these operators only
   --mutate           calls that PyTorch accepts, changed in a place or two
+  --sweep            calls that PyTorch accepts, changed in one place in every way of a list; no seed
+  --objects          uses of layers, optimisers, programs, scopes, files, with values changed here and there
   --hang SECONDS     time without progress that counts as a hang (60)
   --json FILE        writes the counts and failures
 
@@ -34,6 +36,8 @@ const { values } = parseArgs({
     from: { type: 'string', default: '0' },
     operators: { type: 'string' },
     mutate: { type: 'boolean' },
+    objects: { type: 'boolean' },
+    sweep: { type: 'boolean' },
     hang: { type: 'string', default: '60' },
     json: { type: 'string' },
     help: { type: 'boolean' },
@@ -113,7 +117,8 @@ async function run(from) {
   const log = new Log(path)
   // A limit on data, so that a call that asks for too much fails in its own process and not in the machine.
   const limits = 'ulimit -c 0; ulimit -d 3000000; exec "$0" "$@"'
-  const kind = JSON.stringify({ only: values.operators, mutate: values.mutate })
+  const { operators: only, mutate, objects, sweep } = values
+  const kind = JSON.stringify({ only, mutate, objects, sweep })
   const args = [values.seed, from, end, path, kind]
   const running = spawn('sh', ['-c', limits, process.execPath, child, ...args.map(String)], {
     stdio: ['ignore', 'ignore', 'pipe'],

@@ -26,8 +26,9 @@ export function readCalls(only) {
 /** A random case of `calls`, changed: `name`, shown arguments and `run()`. */
 export async function mutatedCall(random, tensors, calls) {
   for (;;) {
+    const cases = random.pick(calls)
     try {
-      return await changed(random, tensors, random.pick(random.pick(calls)))
+      return await changed(random, tensors, random.pick(cases), random.pick(cases))
     } catch (error) {
       // A tensor of a case that this library refuses to make.
       if (!(error instanceof LandmarkDiffusionError)) throw error
@@ -35,23 +36,42 @@ export async function mutatedCall(random, tensors, calls) {
   }
 }
 
-async function changed(random, tensors, { header, body }) {
+/** `other` is a call of the same overload: what fits it fits this one in kind, and not in size. */
+async function changed(random, tensors, { header, body }, other) {
   const inputs = header.tensors.map((spec) => buildTensor(spec, body))
   const places = inputs.length > 0 && random.chance(0.75) ? inputs.keys() : []
   for (const place of places) {
     if (!random.chance(Math.max(0.35, 1 / inputs.length))) continue
-    inputs[place] = await changedTensor(random, tensors, inputs, place)
+    const spec = random.chance(0.25) ? other.header.tensors[place] : undefined
+    inputs[place] = spec
+      ? buildTensor(spec, other.body)
+      : await changedTensor(random, tensors, inputs, place)
   }
-  const change = (value) =>
-    random.chance(0.15) ? changedValue(random, value) : buildValue(value, inputs)
-  const args = header.args.map(change)
+  const change = (value, foreign) => {
+    if (random.chance(0.15)) return changedValue(random, value)
+    const isPlain = typeof foreign !== 'object' || JSON.stringify(foreign).indexOf('{') < 0
+    return buildValue(isPlain && random.chance(0.15) ? foreign : value, inputs)
+  }
+  const args = header.args.map((value, i) => change(value, other.header.args[i] ?? value))
   const named = Object.fromEntries(
-    Object.entries(header.named).map(([name, value]) => [name, change(value)]),
+    Object.entries(header.named).map(([name, value]) => [
+      name,
+      change(value, other.header.named[name] ?? value),
+    ]),
   )
   return {
     name: header.op,
     args: Object.keys(named).length > 0 ? [...args, named] : args,
-    run: () => torch.call(header.op, args, named),
+    run: async () => {
+      try {
+        return await torch.call(header.op, args, named)
+      } finally {
+        // A case makes a generator of its own.
+        for (const value of [...args, ...Object.values(named)]) {
+          if (value instanceof torch.Generator) value.dispose()
+        }
+      }
+    },
   }
 }
 
@@ -79,10 +99,11 @@ async function changedTensor(random, tensors, inputs, place) {
   const { shape } = tensor
   const dim = random.int(0, Math.max(shape.length - 1, 0))
   try {
-    switch (random.int(0, 9)) {
+    switch (random.int(0, 14)) {
       case 0:
       case 1:
       case 2:
+      case 10:
         return withWildValues(random, tensor)
       case 3:
         return call('narrow', dim, 0, random.int(0, Math.max(shape[dim] - 1, 0)))
@@ -96,6 +117,14 @@ async function changedTensor(random, tensors, inputs, place) {
         return call('transpose.int', 0, shape.length - 1)
       case 8:
         return random.pick(inputs)
+      case 9:
+        return random.chance(0.5) ? apart(tensor) : turned(tensor)
+      case 11:
+        return torch.call('aten::expand', [call('narrow', dim, 0, 1), shape])
+      case 12:
+        return call('new_empty', random.pick([[0], [], [...shape, 0], shape.map(() => 0)]))
+      case 13:
+        return call(random.pick(['to_sparse', 'to_sparse_csr', 'to_mkldnn', '_neg_view', '_conj']))
       default:
         return await tensors.make()
     }
@@ -103,6 +132,22 @@ async function changedTensor(random, tensors, inputs, place) {
     // Not every kind of tensor can be changed in every respect.
     return tensors.make()
   }
+}
+
+/** The same values with gaps between them. */
+export function apart(tensor) {
+  const last = tensor.ndim - 1
+  const wide = torch.call('aten::repeat_interleave.self_int', [tensor, 2, last])
+  return torch.call('aten::slice.Tensor', [wide, last, 0, null, 2])
+}
+
+/** The same values in another order of dimensions. */
+function turned(tensor) {
+  const last = tensor.ndim - 1
+  const other = torch.call('aten::contiguous', [
+    torch.call('aten::transpose.int', [tensor, 0, last]),
+  ])
+  return torch.call('aten::transpose.int', [other, 0, last])
 }
 
 /** The tensor with some values that are out of every range. */

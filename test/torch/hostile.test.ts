@@ -8,24 +8,36 @@ import { expect, test } from 'vitest'
 
 const fuzz = fileURLToPath(new URL('../../scripts/fuzz/fuzz.mjs', import.meta.url))
 
-test('two thousand hostile calls end in results and typed errors', async () => {
+async function run(
+  ...options: string[]
+): Promise<{ counts: Record<string, number>; failures: unknown[] }> {
   const folder = await mkdtemp(join(tmpdir(), 'hostile-'))
   const report = join(folder, 'report.json')
-  const running = spawn(
-    process.execPath,
-    [fuzz, '--calls', '2000', '--seed', '1', '--json', report],
-    {
-      stdio: 'ignore',
-    },
-  )
+  const running = spawn(process.execPath, [fuzz, '--seed', '1', '--json', report, ...options], {
+    stdio: 'ignore',
+  })
   await new Promise((resolve, reject) => running.on('close', resolve).on('error', reject))
-  const { counts, failures } = JSON.parse(await readFile(report, 'utf8'))
+  const found = JSON.parse(await readFile(report, 'utf8'))
   await rm(folder, { recursive: true })
+  return found
+}
+
+const made = (counts: Record<string, number>) => Object.values(counts).reduce((a, b) => a + b, 0)
+
+test('two thousand hostile calls end in results and typed errors', async () => {
+  const { counts, failures } = await run('--calls', '2000')
   expect(failures).toEqual([])
-  const ends = Object.values(counts as Record<string, number>)
-  expect(ends.reduce((sum, count) => sum + count, 0)).toBe(2000)
+  expect(made(counts)).toBe(2000)
   // Some calls get through the checks, and the checks are of several kinds.
   expect(counts.result).toBeGreaterThan(100)
   expect(counts.ERR_OP).toBeGreaterThan(100)
   expect(counts.ERR_SCHEMA).toBeGreaterThan(100)
+})
+
+test('so do five hundred uses of layers, optimisers, programs, scopes and files', async () => {
+  const { counts, failures } = await run('--objects', '--calls', '500')
+  expect(failures).toEqual([])
+  expect(made(counts)).toBe(500)
+  expect(counts.result).toBeGreaterThan(100)
+  expect(counts.ERR_SCHEMA).toBeGreaterThan(20)
 })
