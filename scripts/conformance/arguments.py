@@ -27,6 +27,8 @@ SIDES = {
     "pad_mode": ["reflect", "constant"],
 }
 SHAPES = [(2, 3), (3, 3), (4,), (2, 3, 4), (), (1, 2, 4, 4), (2, 4, 4, 4), (1, 2, 4, 4, 4), (2, 2), (0, 3), (8,)]
+DTYPES = [torch.float32, torch.float32, torch.float64, torch.int64, torch.bool, torch.complex64, torch.bfloat16,
+          torch.float16, torch.int16, torch.uint8, torch.complex128]
 LAYOUTS = [torch.strided, torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr]
 
 
@@ -79,9 +81,8 @@ def theme_of(bound, rng):
     for value in bound.values():
         if isinstance(value, torch.Tensor) and value.layout is torch.strided:
             return {"dtype": value.dtype, "shape": tuple(value.shape), "layout": torch.strided}
-    floating = [torch.float32, torch.float32, torch.float64, torch.int64, torch.bool, torch.complex64, torch.bfloat16]
     layout = rng.choice(LAYOUTS) if rng.random() < 0.15 else torch.strided
-    return {"dtype": rng.choice(floating), "shape": rng.choice(SHAPES), "layout": layout}
+    return {"dtype": rng.choice(DTYPES), "shape": rng.choice(SHAPES), "layout": layout}
 
 
 def invent(argument, kind_, theme, rng):

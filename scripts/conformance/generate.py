@@ -1,10 +1,11 @@
 """Makes the conformance cases: what each aten overload gives in PyTorch, for many arguments.
 
-usage: python generate.py FOLDER [--only TEXT] [--most N] [--jobs N] [--again]
+usage: python generate.py FOLDER [--seed N] [--only TEXT] [--most N] [--jobs N] [--again]
 
 Works in child processes, because some calls crash libtorch: a call that killed its process is left out
 and named in FOLDER/summary.json, which says for each overload what was tried. --again keeps the calls that
-were harvested before; --only takes the overloads whose names contain TEXT.
+were harvested before; --only takes the overloads whose names contain TEXT. Another --seed draws other samples, values,
+made-up arguments and, of the calls that were found, others.
 """
 
 import argparse
@@ -62,13 +63,17 @@ def spawn(arguments, timeout=TIMEOUT):
         return subprocess.CompletedProcess(arguments, -1, "", "timeout")
 
 
-def harvest_chunk(folder, chunk):
+def harvest_chunk(folder, chunk, seed):
     torch.set_num_threads(1)
     indices = range(chunk * HARVEST_CHUNK, min((chunk + 1) * HARVEST_CHUNK, len(op_db)))
-    torch.save(harvest(indices, 14), folder / f"harvest-{chunk}.pt")
+    torch.save(harvest(indices, 14, seed), folder / f"harvest-{chunk}.pt")
 
 
-def group(folder, most):
+def drawn(seed, text):
+    return random.Random(zlib.crc32(f"{seed} {text}".encode()))
+
+
+def group(folder, most, seed):
     """Sorts the harvested calls by family into files of moderate size."""
     families = {}
     for name in schemas.overload_names():
@@ -94,7 +99,7 @@ def group(folder, most):
         kept = []
         for name in content["names"]:
             mine = [call for call in content["calls"] if call[0] == name]
-            random.Random(zlib.crc32(name.encode())).shuffle(mine)
+            drawn(seed, name).shuffle(mine)
             kept += mine[: most * 4]
         current[family] = {"names": content["names"], "calls": kept}
         weight += len(kept) + 20 * len(content["names"])
@@ -109,7 +114,7 @@ def group(folder, most):
     return len(groups)
 
 
-def cases_of(name, calls, most, skip, progress, out):
+def cases_of(name, calls, most, seed, skip, progress, out):
     """Writes up to `most` cases of one overload; returns what came of the tries."""
     tally = {"cases": 0, "determined": 0, "refused": [], "crashed": sorted(skip), "undetermined": 0}
     seen = {}
@@ -137,8 +142,8 @@ def cases_of(name, calls, most, skip, progress, out):
             continue
         os.pwrite(progress, str(attempt).encode().ljust(8), 0)
         signal.alarm(SLOWEST)
-        seeded = random.Random(zlib.crc32(f"{name} {attempt}".encode()))
-        torch.manual_seed(attempt)
+        seeded = drawn(seed, f"{name} {attempt}")
+        torch.manual_seed(seed * 1000 + attempt)
         try:
             full = arguments.complete(name, bound, seeded)
             key = arguments.call_kind(full)
@@ -169,10 +174,8 @@ def cases_of(name, calls, most, skip, progress, out):
         out.write(data)
         tally["cases"] += 1
         tally["determined" if header["determined"] else "undetermined"] += 1
-    if tally["cases"] == 0:
-        # They show at least that the call reaches libtorch.
-        for data in refused:
-            out.write(data)
+    for data in refused:
+        out.write(data)
     tally["refused"] = list(refusals)[:6]
     return tally
 
@@ -195,7 +198,7 @@ def in_child(work):
     return not os.WIFSIGNALED(status)
 
 
-def cases_group(folder, index, most, only):
+def cases_group(folder, index, most, seed, only):
     """The cases of a group, each overload in a process of its own, started anew without the try that killed it."""
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
@@ -217,7 +220,7 @@ def cases_group(folder, index, most, only):
 
                 def work():
                     with open(piece, "wb") as file:
-                        tally_path.write_text(json.dumps(cases_of(name, content["calls"], most, skip, progress, file)))
+                        tally_path.write_text(json.dumps(cases_of(name, content["calls"], most, seed, skip, progress, file)))
 
                 while not in_child(work):
                     skip.add(int(os.pread(progress, 8, 0)))
@@ -228,8 +231,8 @@ def cases_group(folder, index, most, only):
     (folder / f"summary-{index}.json").write_text(json.dumps(tallies))
 
 
-def make_cases(folder, index, most, only):
-    done = spawn([str(folder), "--most", str(most), "--group", str(index), *(["--only", only] if only else [])])
+def make_cases(folder, index, most, seed, only):
+    done = spawn([str(folder), "--most", str(most), "--seed", str(seed), "--group", str(index), *(["--only", only] if only else [])])
     if done.returncode != 0:
         raise RuntimeError(f"group {index}: {done.stderr[-3000:]}")
     path = folder / f"summary-{index}.json"
@@ -246,6 +249,7 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("--most", type=int, default=16)
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=20)
     parser.add_argument("--only")
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--harvest", type=int)
@@ -253,17 +257,17 @@ def main():
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     if options.harvest is not None:
-        return harvest_chunk(options.folder, options.harvest)
+        return harvest_chunk(options.folder, options.harvest, options.seed)
     if options.group is not None:
-        return cases_group(options.folder, options.group, options.most, options.only)
+        return cases_group(options.folder, options.group, options.most, options.seed, options.only)
     with ThreadPoolExecutor(options.jobs) as pool:
         if not options.again:
             chunks = range(-(-len(op_db) // HARVEST_CHUNK))
-            for chunk, done in zip(chunks, pool.map(lambda k: spawn([str(options.folder), "--harvest", str(k)]), chunks)):
+            for chunk, done in zip(chunks, pool.map(lambda k: spawn([str(options.folder), "--seed", str(options.seed), "--harvest", str(k)]), chunks)):
                 print(f"harvest {chunk + 1} of {len(chunks)}: status {done.returncode} {done.stderr[-300:] if done.returncode else ''}", flush=True)
-        groups = group(options.folder, options.most)
+        groups = group(options.folder, options.most, options.seed)
         summary = {}
-        for tallies in pool.map(lambda k: make_cases(options.folder, k, options.most, options.only), range(groups)):
+        for tallies in pool.map(lambda k: make_cases(options.folder, k, options.most, options.seed, options.only), range(groups)):
             summary |= tallies
     (options.folder / "summary.json").write_text(json.dumps(summary, indent=1))
     tested = sum(tally["determined"] > 0 for tally in summary.values())

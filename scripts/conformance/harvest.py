@@ -1,10 +1,11 @@
 """Calls that PyTorch's own operator database makes: every aten overload under its samples, forward and backward.
 
-The database says how to call each function over dtypes and shapes; a dispatch mode sees which overloads
-that reaches, with which arguments.
+The database says how to call each function over dtypes and shapes, and which calls are errors; a dispatch mode sees
+which overloads that reaches, with which arguments.
 """
 
 import copyreg
+import itertools
 import random
 import warnings
 
@@ -16,13 +17,13 @@ from torch.utils._pytree import tree_flatten, tree_map
 from schemas import overload_names
 
 DTYPES = [torch.float32, torch.float64, torch.int64, torch.bool, torch.complex64, torch.bfloat16,
-          torch.float16, torch.int32, torch.uint8]
+          torch.float16, torch.int32, torch.uint8, torch.complex128, torch.int8, torch.int16, torch.complex32,
+          torch.uint16, torch.uint32, torch.uint64, torch.float8_e4m3fn, torch.float8_e5m2]
 LARGEST = 20_000  # elements of one tensor
 CALLS_PER_KIND = 1  # one overload, one combination of dtypes, ranks and layouts
-KINDS = 60  # per overload and operator of the database
-SEED = 20
-
-
+KINDS = 90  # per overload and operator of the database
+REFERENCE_SAMPLES = 60  # of the database's larger set, looked at for one dtype
+ERRORS = 3  # calls that are errors, per operator of the database
 
 
 def memory_format(name):
@@ -142,6 +143,8 @@ def layouts(sample):
     yield "transposed", sample.transform(transposed)
     yield "channels last", sample.transform(channels_last)
     yield "expanded", sample.transform(expanded)
+    yield "sliced", sample.transform(sliced)
+    yield "empty", sample.transform(emptied)
 
 
 def transposed(value):
@@ -163,6 +166,22 @@ def expanded(value):
     return value
 
 
+def sliced(value):
+    """Every other element of a larger tensor, from its second on."""
+    if isinstance(value, torch.Tensor) and value.dim() >= 1 and value.layout is torch.strided and not value.is_quantized:
+        memory = value.detach().new_zeros([*value.shape[:-1], 2 * value.shape[-1] + 1])
+        view = memory[..., 1::2]
+        view.copy_(value.detach())
+        return view.requires_grad_(value.requires_grad)
+    return value
+
+
+def emptied(value):
+    if isinstance(value, torch.Tensor) and value.dim() >= 1 and value.layout is torch.strided:
+        return value.detach().narrow(0, 0, 0).requires_grad_(value.requires_grad)
+    return value
+
+
 def direct_names(op):
     """aten names that take the very arguments of the database's function."""
     names = {op.name, op.aten_name, op.name.replace(".", "_"), op.name.split(".")[-1]}
@@ -181,8 +200,22 @@ def backward(result):
         torch.autograd.backward(outputs, [torch.randn_like(output) for output in outputs])
 
 
-def harvest(indices, samples_per_dtype):
-    """Calls of the database's operators `indices`: [(overload, args, kwargs, source)]."""
+def samples_of(op, dtype, grad, count, rng):
+    """`count` of the database's calls, drawn evenly, and as many of its larger set: [(label, sample)]."""
+    chosen = []
+    for kind_, most in (("sample", None), ("reference", REFERENCE_SAMPLES)):
+        make = op.sample_inputs if kind_ == "sample" else op.reference_inputs
+        try:
+            samples = list(itertools.islice(make("cpu", dtype, requires_grad=grad), most))
+        except Exception:
+            continue
+        picked = sorted(rng.sample(range(len(samples)), min(count, len(samples))))
+        chosen += [(f"{kind_} {index}", samples[index]) for index in picked]
+    return chosen
+
+
+def harvest(indices, samples_per_dtype, seed):
+    """Calls of the database's operators `indices`: [(overload, args, kwargs, source)]. `seed` draws samples and values."""
     warnings.simplefilter("ignore")
     known = set(overload_names())
     packets = {}
@@ -191,32 +224,36 @@ def harvest(indices, samples_per_dtype):
     found = []
     for index in indices:
         op = op_db[index]
-        torch.manual_seed(SEED)
-        random.seed(SEED)
+        torch.manual_seed(seed)
+        random.seed(seed)
+        rng = random.Random(seed * 10_000 + index)
         calls = Calls(known)
         supported = op.supported_dtypes("cpu")
+
+        def record(sample, label, grad):
+            arguments = [sample.input, *sample.args]
+            plain = tree_map(lambda v: v.detach() if isinstance(v, torch.Tensor) else v, (arguments, sample.kwargs))
+            for direct in direct_names(op):
+                for name in packets.get(direct, []):
+                    calls.add(name, plain[0], plain[1], label)
+            try:
+                with Recorder(calls, label):
+                    result = op.op(*arguments, **sample.kwargs)
+                    if grad:
+                        backward(result)
+            except Exception:
+                pass
+
         for dtype in (d for d in DTYPES if d in supported):
             grad = dtype in (torch.float32, torch.complex64) and dtype in op.supported_backward_dtypes("cpu")
-            source = f"{op.name} {str(dtype)[6:]}"
-            try:
-                samples = list(op.sample_inputs("cpu", dtype, requires_grad=grad))
-            except Exception:
-                continue
-            step = max(1, len(samples) // samples_per_dtype)
-            for position, sample in enumerate(samples[::step]):
+            for position, (label, sample) in enumerate(samples_of(op, dtype, grad, samples_per_dtype, rng)):
                 for layout, changed in layouts(sample) if position < 6 else [("", sample)]:
-                    label = f"{source} sample {position * step} {layout}".strip()
-                    arguments = [changed.input, *changed.args]
-                    plain = tree_map(lambda v: v.detach() if isinstance(v, torch.Tensor) else v, (arguments, changed.kwargs))
-                    for direct in direct_names(op):
-                        for name in packets.get(direct, []):
-                            calls.add(name, plain[0], plain[1], label)
-                    try:
-                        with Recorder(calls, label):
-                            result = op.op(*arguments, **changed.kwargs)
-                            if grad:
-                                backward(result)
-                    except Exception:
-                        pass
+                    record(changed, f"{op.name} {str(dtype)[6:]} {label} {layout}".strip(), grad)
+        if op.error_inputs_func is not None:
+            try:
+                for error in itertools.islice(op.error_inputs("cpu"), ERRORS):
+                    record(error.sample_input, f"{op.name} error", False)
+            except Exception:
+                pass
         found += calls.found
     return found

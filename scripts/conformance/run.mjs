@@ -14,10 +14,11 @@ import { parseArgs } from 'node:util'
 import * as torch from 'landmark-diffusion/torch'
 import { coverage, printCoverage } from './coverage.mjs'
 
-const help = `usage: npm run conformance -- [--live | --cases FOLDER] [--python PYTHON] [--most N] [--jobs N] [--json FILE] [--problems N]
+const help = `usage: npm run conformance -- [--live | --cases FOLDER] [--python PYTHON] [--seed N] [--most N] [--jobs N] [--json FILE] [--problems N]
 
   --live          make the full set with PyTorch (the Python of --python, default python3; with torch and expecttest)
   --cases FOLDER  replay the cases of a folder that generate.py filled
+  --seed N        draws the cases of --live (default 20)
   --most N        cases per overload with --live (default 16)
   --jobs N        processes at a time (default 1)
   --json FILE     write what came of every overload
@@ -32,6 +33,7 @@ const { values: options } = parseArgs({
     live: { type: 'boolean' },
     cases: { type: 'string' },
     python: { type: 'string', default: 'python3' },
+    seed: { type: 'string', default: '20' },
     most: { type: 'string', default: '16' },
     jobs: { type: 'string', default: '1' },
     json: { type: 'string' },
@@ -93,7 +95,11 @@ if (options.live) {
   folder = work
   const status = await run(
     options.python,
-    [here('generate.py'), folder, '--most', options.most, '--jobs', options.jobs],
+    [
+      here('generate.py'),
+      folder,
+      ...['--seed', options.seed, '--most', options.most, '--jobs', options.jobs],
+    ],
     'inherit',
   )
   if (status !== 0) {
