@@ -17,7 +17,8 @@ const help = `Usage: npm run sanitize -- [address] [thread] [--short]
   thread     ThreadSanitizer
   --short    the tests without Node only, as a check for every change
 
-Without a name both run. The builds stay in build/sanitize-address and build/sanitize-thread.
+Without a name both run. The builds stay in build/sanitize-address and build/sanitize-thread. They take as many
+compilers as there are cores, or CMAKE_BUILD_PARALLEL_LEVEL.
 `
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -87,10 +88,11 @@ function build(name, folder) {
   const configured = run('cmake', [
     ...['-S', root, '-B', folder, '-DCMAKE_BUILD_TYPE=RelWithDebInfo'],
     ...[`-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g1`, `-DSANITIZE=${sanitizers[name].flag}`],
+    '-DWARNINGS_AS_ERRORS=ON',
     `-DLIBTORCH=${readFileSync(stamp, 'utf8').trim()}`,
   ])
   // Without a number make would start all compilers at once.
-  const jobs = availableParallelism()
+  const jobs = process.env.CMAKE_BUILD_PARALLEL_LEVEL ?? availableParallelism()
   const targets = values.short ? ['native_tests'] : ['native_tests', 'landmark_diffusion']
   return (
     configured &&
@@ -130,9 +132,15 @@ function test(name, folder) {
   return passed && texts.length === 0
 }
 
+const seconds = (since) => `${((performance.now() - since) / 1000).toFixed(0)} s`
 for (const name of wanted) {
   const folder = join(root, `build/sanitize-${name}/build`)
-  const clean = build(name, folder) && test(name, folder)
-  console.log(`${name}: ${clean ? 'no findings' : 'FAILED'}`)
+  const began = performance.now()
+  const built = build(name, folder)
+  const [buildTime, ready] = [seconds(began), performance.now()]
+  const clean = built && test(name, folder)
+  console.log(
+    `${name}: ${clean ? 'no findings' : 'FAILED'} (build ${buildTime}, tests ${seconds(ready)})`,
+  )
   if (!clean) process.exitCode = 1
 }

@@ -40,13 +40,18 @@ describe('two copies of the package in one process', () => {
     })
   })
 
-  test('over two files of the addon work side by side, and refuse the other one’s handles', () => {
-    expect(run(copyOfPackage('copied', copyFileSync))).toEqual({
-      main: values,
-      workers: [values, values],
-      shared: 'ERR_SCHEMA',
-      sameExports: false,
-      again: values,
-    })
-  })
+  // The variable names one addon for both.
+  const oneForBoth = 'LANDMARK_DIFFUSION_PREBUILD' in process.env
+  test.skipIf(oneForBoth)(
+    'over two files of the addon work side by side, and refuse the other one’s handles',
+    () => {
+      expect(run(copyOfPackage('copied', copyFileSync))).toEqual({
+        main: values,
+        workers: [values, values],
+        shared: 'ERR_SCHEMA',
+        sameExports: false,
+        again: values,
+      })
+    },
+  )
 })
