@@ -230,12 +230,15 @@ def harvest(indices, samples_per_dtype, seed):
         calls = Calls(known)
         supported = op.supported_dtypes("cpu")
 
-        def record(sample, label, grad):
+        def record(sample, label, grad, made=True):
+            """Not `made`: only written down, because some calls with empty tensors end the process."""
             arguments = [sample.input, *sample.args]
             plain = tree_map(lambda v: v.detach() if isinstance(v, torch.Tensor) else v, (arguments, sample.kwargs))
             for direct in direct_names(op):
                 for name in packets.get(direct, []):
                     calls.add(name, plain[0], plain[1], label)
+            if not made:
+                return
             try:
                 with Recorder(calls, label):
                     result = op.op(*arguments, **sample.kwargs)
@@ -248,7 +251,7 @@ def harvest(indices, samples_per_dtype, seed):
             grad = dtype in (torch.float32, torch.complex64) and dtype in op.supported_backward_dtypes("cpu")
             for position, (label, sample) in enumerate(samples_of(op, dtype, grad, samples_per_dtype, rng)):
                 for layout, changed in layouts(sample) if position < 6 else [("", sample)]:
-                    record(changed, f"{op.name} {str(dtype)[6:]} {label} {layout}".strip(), grad)
+                    record(changed, f"{op.name} {str(dtype)[6:]} {label} {layout}".strip(), grad, layout != "empty")
         if op.error_inputs_func is not None:
             try:
                 for error in itertools.islice(op.error_inputs("cpu"), ERRORS):
