@@ -215,6 +215,8 @@ export interface Native {
     requiresGrad: boolean,
   ): void
   read(id: number): Promise<NativeValue>
+  /** The one value of a tensor of float64, float32, int64 or bool. */
+  item(id: number): Promise<number | bigint | boolean>
   /** Frees the first `count` ids of `words`. */
   free(count: number): void
   synchronize(): Promise<void>

@@ -6,64 +6,119 @@ import { noPromise } from './recording.js'
 import { intern, type Signature } from './signature.js'
 import { Tensor } from './tensor.js'
 
+/** The tensors and generators of a call, each once. */
 export interface Arguments {
-  /** Equal for calls that the same recording serves, apart from gradients. */
-  readonly key: string
-  /** Each once. */
   readonly tensors: Tensor[]
   readonly generators: Generator[]
 }
 
-/** Takes the arguments of a call apart. */
-export function flatten(args: readonly unknown[]): Arguments {
-  const tensors: Tensor[] = []
-  const generators: Generator[] = []
-  return { key: keyOf(args, tensors, generators, 0), tensors, generators }
-}
+/** What a recording fixes of the arguments: all but which tensors and generators of their kind they are. */
+export type Pattern =
+  | { readonly kind: 'tensor'; readonly place: number; readonly signature: Signature }
+  | { readonly kind: 'generator'; readonly place: number }
+  | { readonly kind: 'list'; readonly elements: readonly Pattern[] }
+  | {
+      readonly kind: 'object'
+      readonly names: readonly string[]
+      readonly fields: readonly Pattern[]
+    }
+  | { readonly kind: 'value'; readonly value: unknown }
 
 /** Deeper than any sensible argument; an object that contains itself ends here. */
 const deepest = 32
 
-function keyOf(value: unknown, tensors: Tensor[], generators: Generator[], depth: number): string {
-  if (value instanceof Tensor) {
-    const known = tensors.indexOf(value)
-    if (known >= 0) return `=${known}`
-    tensors.push(value)
-    return `t${value.signature.id}`
-  }
-  if (value instanceof Generator) {
-    const known = generators.indexOf(value)
-    if (known < 0) generators.push(value)
-    return `g${known < 0 ? generators.length - 1 : known}`
-  }
-  if (depth > deepest) throw noArgument('an object nested too deeply, or inside of itself')
-  if (Array.isArray(value)) {
-    if (value.length > mostElements) throw noArgument(`an array of ${value.length} elements`)
-    return `[${value.map((element) => keyOf(element, tensors, generators, depth + 1)).join()}]`
-  }
-  if (isPlain(value)) {
-    const fields = Object.entries(value).map(
-      ([name, field]) => `${JSON.stringify(name)}:${keyOf(field, tensors, generators, depth + 1)}`,
-    )
-    return `{${fields.join()}}`
-  }
-  return constantKey(value)
+/** Takes the arguments of a call apart. @throws ERR_SCHEMA for what a program does not take */
+export function takeApart(args: readonly unknown[]): { pattern: Pattern; given: Arguments } {
+  const given = { tensors: [], generators: [] }
+  return { pattern: describe(args, given, 0), given }
 }
 
-function constantKey(value: unknown): string {
-  switch (typeof value) {
-    case 'string':
-      return JSON.stringify(value)
-    case 'bigint':
-      return `${value}n`
-    case 'number':
-      return Object.is(value, -0) ? '-0' : String(value)
-    case 'boolean':
-    case 'undefined':
-      return String(value)
-    default:
-      if (value === null) return 'null'
-      throw noArgument(typeof value === 'function' ? 'a function' : `a ${value?.constructor.name}`)
+function describe(value: unknown, given: Arguments, depth: number): Pattern {
+  if (value instanceof Tensor) {
+    return { kind: 'tensor', place: placeOf(value, given.tensors), signature: value.signature }
+  }
+  if (value instanceof Generator) {
+    return { kind: 'generator', place: placeOf(value, given.generators) }
+  }
+  if (depth > deepest) throw noArgument('an object nested too deeply, or inside of itself')
+  const inside = (element: unknown) => describe(element, given, depth + 1)
+  if (Array.isArray(value)) {
+    if (value.length > mostElements) throw noArgument(`an array of ${value.length} elements`)
+    return { kind: 'list', elements: Array.from(value, inside) }
+  }
+  if (isPlain(value)) {
+    return { kind: 'object', names: Object.keys(value), fields: Object.values(value).map(inside) }
+  }
+  if (typeof value === 'function') throw noArgument('a function')
+  if (typeof value === 'symbol') throw noArgument('a Symbol')
+  if (typeof value === 'object' && value !== null) throw noArgument(`a ${value.constructor.name}`)
+  return { kind: 'value', value }
+}
+
+/** The tensors and generators of a call with this pattern; null where the call has another one. */
+export function match(pattern: Pattern, args: readonly unknown[]): Arguments | null {
+  const given = { tensors: [], generators: [] }
+  return fits(pattern, args, given) ? given : null
+}
+
+// Each call of a program comes here, so it makes nothing but the two lists.
+function fits(pattern: Pattern, value: unknown, given: Arguments): boolean {
+  switch (pattern.kind) {
+    case 'tensor':
+      return (
+        value instanceof Tensor &&
+        value.signature.id === pattern.signature.id &&
+        placeOf(value, given.tensors) === pattern.place
+      )
+    case 'generator':
+      return value instanceof Generator && placeOf(value, given.generators) === pattern.place
+    case 'list': {
+      const { elements } = pattern
+      if (!Array.isArray(value) || value.length !== elements.length) return false
+      for (let i = 0; i < elements.length; i++) {
+        if (!fits(elements[i] as Pattern, value[i], given)) return false
+      }
+      return true
+    }
+    case 'object': {
+      if (!isPlain(value)) return false
+      const { names, fields } = pattern
+      let at = 0
+      for (const name in value) {
+        if (!Object.hasOwn(value, name)) continue
+        if (names[at] !== name || !fits(fields[at] as Pattern, value[name], given)) return false
+        at++
+      }
+      return at === names.length
+    }
+    case 'value':
+      return Object.is(value, pattern.value)
+  }
+}
+
+/** Where `value` stands in the list, to whose end it goes if it is new. */
+function placeOf<T>(value: T, list: T[]): number {
+  const known = list.indexOf(value)
+  return known >= 0 ? known : list.push(value) - 1
+}
+
+/** For people to read. */
+export function textOf(pattern: Pattern): string {
+  switch (pattern.kind) {
+    case 'tensor': {
+      const { dtype, shape, requiresGrad } = pattern.signature
+      return `${dtype}[${shape.join(', ')}]${requiresGrad ? ' requiresGrad' : ''}`
+    }
+    case 'generator':
+      return 'Generator'
+    case 'list':
+      return `[${pattern.elements.map(textOf).join(', ')}]`
+    case 'object':
+      return `{ ${pattern.names.map((name, i) => `${name}: ${textOf(pattern.fields[i] as Pattern)}`).join(', ')} }`
+    case 'value':
+      return typeof pattern.value === 'string'
+        ? JSON.stringify(pattern.value)
+        : String(pattern.value)
   }
 }
 

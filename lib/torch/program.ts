@@ -10,9 +10,12 @@ import type { Native, NativeProgramStats, Opaque } from './native.js'
 import {
   type Arguments,
   fill,
-  flatten,
+  match,
   outputsOf,
+  type Pattern,
   type Results,
+  takeApart,
+  textOf,
   withoutHistory,
 } from './program-arguments.js'
 import { recordLeaves, refuseInProgram } from './recording.js'
@@ -26,6 +29,8 @@ export interface ProgramOptions {
   passes?: Readonly<Record<string, boolean>>
   /** Recordings kept, for different signatures of the arguments; the one not used for longest goes. Default 8. */
   recordings?: number
+  /** Replays that may wait in the queue, with the arguments that they keep alive; a further call waits. Default 5. */
+  ahead?: number
 }
 
 export interface ProgramCalls {
@@ -58,9 +63,9 @@ export interface Program<A extends readonly unknown[], R> {
   [Symbol.dispose](): void
 }
 
-/** Replays in the queue from which on a call waits, for that one to be done that made it `fenceAt`. */
-const mostQueued = 5
-const fenceAt = 2
+const defaultAhead = 5
+/** A call that waits does so for the one that came so many before it reached `ahead`. */
+const margin = 3
 const defaultRecordings = 8
 
 /** Passes over recorded operators, and whether each is on by default. */
@@ -98,12 +103,14 @@ export function program<A extends readonly unknown[], R>(
   }) as Program<A, R>
 }
 
-function checkOptions(fn: unknown, { passes = {}, recordings = 1 }: ProgramOptions): void {
+function checkOptions(fn: unknown, { passes = {}, ...counts }: ProgramOptions): void {
   const fail = (message: string) =>
     new LandmarkDiffusionError('ERR_SCHEMA', `program(): ${message}`)
   if (typeof fn !== 'function') throw fail('wants a function')
-  if (!Number.isSafeInteger(recordings) || recordings < 1) {
-    throw fail(`recordings is a whole number of at least 1, not ${String(recordings)}`)
+  for (const name of ['recordings', 'ahead'] as const) {
+    const count = counts[name] ?? 1
+    if (Number.isSafeInteger(count) && count >= 1) continue
+    throw fail(`${name} is a whole number of at least 1, not ${String(count)}`)
   }
   for (const name of Object.keys(passes)) {
     const known = programPasses()
@@ -140,6 +147,9 @@ interface Recording {
 
 /** What is known of one signature of the arguments: recordings for different states of the gradients. */
 interface Entry {
+  /** As of the frame in which it was called. */
+  readonly mode: number
+  readonly pattern: Pattern
   recordings: Recording[]
   /** The function runs, or its recording is being finished. */
   pending: boolean
@@ -149,8 +159,9 @@ class Recordings {
   readonly #fn: (...args: readonly unknown[]) => unknown
   readonly #passes: Readonly<Record<string, boolean>>
   readonly #most: number
+  readonly #ahead: number
   /** In the order of their last use. */
-  readonly #entries = new Map<string, Entry>()
+  #entries: Entry[] = []
   #last: Recording | null = null
   #recorded = 0
   #replayed = 0
@@ -160,11 +171,12 @@ class Recordings {
 
   constructor(
     fn: (...args: readonly unknown[]) => unknown,
-    { passes = {}, recordings = defaultRecordings }: ProgramOptions,
+    { passes = {}, recordings = defaultRecordings, ahead = defaultAhead }: ProgramOptions,
   ) {
     this.#fn = fn
     this.#passes = passes
     this.#most = recordings
+    this.#ahead = ahead
   }
 
   // Not an async function: an error of the function must come before whatever is queued after the call.
@@ -173,10 +185,10 @@ class Recordings {
       if (this.#disposed)
         throw new LandmarkDiffusionError('ERR_DISPOSED', 'the program is disposed')
       refuseInProgram('A program was called', 'Call the function that it was made of instead.')
-      const given = flatten(args)
-      const entry = this.#entryOf(`${currentFrame().mode};${given.key}`)
-      const recording = entry.recordings.find((one) => fits(one, given.tensors))
-      if (recording !== undefined) return this.#replay(recording, given)
+      const { entry, given } = this.#find(args)
+      for (const recording of entry.recordings) {
+        if (fits(recording, given.tensors)) return this.#replay(recording, given)
+      }
       return entry.pending
         ? Promise.resolve(this.#runPlain(args))
         : this.#record(entry, args, given)
@@ -185,11 +197,20 @@ class Recordings {
     }
   }
 
-  #entryOf(key: string): Entry {
-    const entry = this.#entries.get(key) ?? { recordings: [], pending: false }
-    this.#entries.delete(key)
-    this.#entries.set(key, entry)
-    return entry
+  /** The entry of these arguments, which is the last one from now on. */
+  #find(args: readonly unknown[]): { entry: Entry; given: Arguments } {
+    const { mode } = currentFrame()
+    for (let i = this.#entries.length - 1; i >= 0; i--) {
+      const entry = this.#entries[i] as Entry
+      const given = entry.mode === mode ? match(entry.pattern, args) : null
+      if (given === null) continue
+      if (i < this.#entries.length - 1) this.#entries.push(...this.#entries.splice(i, 1))
+      return { entry, given }
+    }
+    const { pattern, given } = takeApart(args)
+    const entry = { mode, pattern, recordings: [], pending: false }
+    this.#entries.push(entry)
+    return { entry, given }
   }
 
   #replay(recording: Recording, { tensors, generators }: Arguments): Promise<unknown> {
@@ -198,18 +219,21 @@ class Recordings {
     let at = 0
     for (const tensor of tensors) words[at++] = tensor.id
     for (const generator of generators) words[at++] = generator.id
-    const results = recording.results.map((signature) => {
+    const results: Tensor[] = []
+    for (const signature of recording.results) {
       const id = takeId()
       words[at++] = id
-      return new Tensor(id, signature)
-    })
-    const { length } = results
-    const queued = native.replay(recording.program, tensors.length, generators.length, length)
-    for (const { leaf, after } of recording.changed) setGradientKind(tensorOf(leaf, tensors), after)
+      results.push(new Tensor(id, signature))
+    }
+    const { program, changed } = recording
+    const queued = native.replay(program, tensors.length, generators.length, results.length)
+    for (const { leaf, after } of changed) setGradientKind(tensorOf(leaf, tensors), after)
     this.#last = recording
     this.#replayed++
     const result = fill(recording.shape, results)
-    return queued > fenceAt ? this.#heldBack(queued).then(() => result) : Promise.resolve(result)
+    return queued > this.#ahead - margin
+      ? this.#heldBack(queued).then(() => result)
+      : Promise.resolve(result)
   }
 
   /** Waits where much is queued, but not until nothing is: the executor should never wait for JavaScript. */
@@ -219,7 +243,7 @@ class Recordings {
       .then(() => {
         this.#fence = null
       })
-    if (queued > mostQueued) await this.#fence
+    if (queued > this.#ahead) await this.#fence
   }
 
   /** Runs the function as it is: its recording is not ready, and nothing may overtake this call. */
@@ -264,6 +288,7 @@ class Recordings {
     } catch (error) {
       if (ended === undefined) native.abandonProgram()
       traces.release()
+      this.#dropEmpty()
       throw error
     }
     const { program, shape, signatures, names, leaves } = ended as unknown as Ended
@@ -286,6 +311,7 @@ class Recordings {
       )
       .finally(() => {
         entry.pending = false
+        this.#dropEmpty()
       })
       .then(() => fill(shape, results))
   }
@@ -298,19 +324,25 @@ class Recordings {
     entry.recordings.push(recording)
     this.#last = recording
     this.#recorded++
-    for (const [key, { recordings }] of this.#entries) {
-      if (this.#count() <= this.#most) break
-      const surplus = recordings === entry.recordings ? recordings.slice(0, -1) : recordings
-      for (const one of surplus) free(one)
-      recordings.splice(0, surplus.length)
-      if (recordings.length === 0) this.#entries.delete(key)
+    let surplus = this.#count() - this.#most
+    for (const { recordings } of this.#entries) {
+      const old = recordings === entry.recordings ? recordings.length - 1 : recordings.length
+      for (const one of recordings.splice(0, Math.min(surplus, old))) {
+        free(one)
+        surplus--
+      }
     }
+    this.#dropEmpty()
+  }
+
+  /** Forgets entries whose recordings failed, or have been freed. */
+  #dropEmpty(): void {
+    const isUsed = ({ recordings, pending }: Entry) => recordings.length > 0 || pending
+    this.#entries = this.#entries.filter(isUsed)
   }
 
   #count(): number {
-    let count = 0
-    for (const { recordings } of this.#entries.values()) count += recordings.length
-    return count
+    return this.#entries.reduce((count, { recordings }) => count + recordings.length, 0)
   }
 
   get calls(): ProgramCalls {
@@ -338,10 +370,10 @@ class Recordings {
   toString(): string {
     const { native } = addon()
     const texts: string[] = []
-    for (const [key, { recordings }] of this.#entries) {
+    for (const { pattern, recordings } of this.#entries) {
       for (const { program } of recordings) {
         const lines = linesOf(native.programTraces(program))
-        texts.push(`# ${key}\n${native.programText(program, lines)}`)
+        texts.push(`# ${textOf(pattern)}\n${native.programText(program, lines)}`)
       }
     }
     return texts.length > 0 ? texts.join('\n') : '# not recorded yet\n'
@@ -350,8 +382,8 @@ class Recordings {
   dispose(): void {
     this.#disposed = true
     this.#last = null
-    for (const { recordings } of this.#entries.values()) for (const one of recordings) free(one)
-    this.#entries.clear()
+    for (const { recordings } of this.#entries) for (const one of recordings) free(one)
+    this.#entries = []
   }
 }
 

@@ -23,7 +23,7 @@ import {
 import { freeIds, takeId } from './handles.js'
 import { type ContiguousFormat, isContiguous } from './layout.js'
 import { unwatch, watch, watchingLeaks } from './leaks.js'
-import { gradientFlags, type NativeValue } from './native.js'
+import { gradientFlags, type Native, type NativeValue } from './native.js'
 import { noteUse, refuseInProgram } from './recording.js'
 import type { Complex } from './scalar.js'
 import { gradientSignature, type Signature } from './signature.js'
@@ -44,6 +44,9 @@ const layouts = [
   'sparse_bsc',
   'jagged',
 ]
+
+/** Those whose one value comes as it is. */
+const itemTypes: ReadonlySet<DType> = new Set(['float32', 'float64', 'int64', 'bool'])
 
 /** Elements, and arrays that hold none, up to which nested arrays are made. */
 const mostListed = 1 << 26
@@ -301,27 +304,30 @@ export class Tensor {
 
   /** Values in row-major order, when everything queued before is done. Rejects with an OpError. */
   data(): Promise<TypedArray> {
-    return this.#read('data()', (value) => typedArray(dtypeName(value.dtype), value.bytes))
+    return this.#read('data()', async (native, id) => {
+      const { dtype, bytes } = await native.read(id)
+      return typedArray(dtypeName(dtype), bytes)
+    })
   }
 
   /** The one value of a tensor with one element. int64 gives a bigint. */
   item(): Promise<Element> {
-    return this.#read(
-      'item()',
-      (value) => elements(value)[0] as Element,
-      () => {
-        if (this.numel === 1) return
+    return this.#read('item()', (native, id): Promise<Element> => {
+      if (this.numel !== 1) {
         throw new LandmarkDiffusionError(
           'ERR_OP',
           `item() wants a tensor of one element, this one has shape [${this.shape.join(', ')}]`,
         )
-      },
-    )
+      }
+      if (itemTypes.has(this.dtype)) return native.item(id)
+      return native.read(id).then((value) => elements(value)[0] as Element)
+    })
   }
 
   /** Values as nested arrays; half-precision as numbers, int64 as bigint, complex as { re, im }. */
   tolist(): Promise<Nested> {
-    return this.#read('tolist()', (value) => {
+    return this.#read('tolist()', async (native, id) => {
+      const value = await native.read(id)
       const arrays = value.shape.reduce((product, length) => product * Math.max(length, 1), 1)
       if (arrays > mostListed) {
         throw new LandmarkDiffusionError(
@@ -334,13 +340,13 @@ export class Tensor {
   }
 
   /** Throws at once inside of a program's function, whose line the error then tells; else all errors reject. */
-  #read<T>(what: string, use: (value: NativeValue) => T, check = () => {}): Promise<T> {
+  #read<T>(what: string, read: (native: Native, id: number) => Promise<T>): Promise<T> {
     refuseInProgram(`${what} was called`, 'Return the tensor, and read it outside.')
-    const read = async () => {
-      check()
-      return use(await addon().native.read(this.id))
+    try {
+      return read(addon().native, this.id)
+    } catch (error) {
+      return Promise.reject(error)
     }
-    return read()
   }
 
   /**

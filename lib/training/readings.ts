@@ -1,6 +1,6 @@
 /**
- * What batches came to, on its way back from the device. Several batches are read together, so that a device that is
- * fast is not asked at every step; nothing waits for an answer but who wants it.
+ * What batches came to, on its way back from the device. Several batches are read together: each reading wakes the
+ * JavaScript thread, and that is most of what a step costs it. Nothing waits for an answer but who wants it.
  */
 
 import * as torch from '../torch/index.js'
@@ -21,6 +21,8 @@ export type StopReason = 'aborted' | 'time'
 export interface StepOutcome {
   figures: StepFigures
   stop: StopReason | null
+  /** What the batch took: its share of the time since the reading before. */
+  seconds: number
 }
 
 /** float32 [3], without history. */
@@ -42,20 +44,35 @@ interface Waiting {
   reject: (error: unknown) => void
 }
 
-export class Readings {
-  readonly #every: number
-  #waiting: Waiting[] = []
+/** Batches that are read together at most, and seconds that the first of them may wait for the others. */
+const mostTogether = 10
+const longestWait = 2
 
-  /** every: batches that are read together */
-  constructor(every: number) {
-    this.#every = every
+export class Readings {
+  readonly #adapts: boolean
+  #together: number
+  #waiting: Waiting[] = []
+  /** Since the last pause: its end, the last reading, and how many batches were read. */
+  #began = performance.now()
+  #last = this.#began
+  #read = 0
+
+  /** together: batches that are read together; null for as many as `longestWait` allows. */
+  constructor(together: number | null) {
+    this.#adapts = together === null
+    this.#together = together ?? 1
+  }
+
+  /** How many batches may wait before one of them is read. */
+  get together(): number {
+    return this.#together
   }
 
   /** values: of `lossTensor` or `withVotes`; taken over. */
   add(values: Tensor): Promise<StepOutcome> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ values, resolve, reject })
-      if (this.#waiting.length >= this.#every) this.flush()
+      if (this.#waiting.length >= this.#together) this.flush()
     })
   }
 
@@ -70,18 +87,44 @@ export class Readings {
     for (const { values } of batches) values.dispose()
     read.then(
       (numbers) => {
+        const seconds = this.#secondsOf(batches.length)
         const width = numbers.length / batches.length
         for (const [i, { resolve }] of batches.entries())
-          resolve(outcomeOf(numbers.subarray(i * width, (i + 1) * width)))
+          resolve(outcomeOf(numbers.subarray(i * width, (i + 1) * width), seconds))
       },
       (error: unknown) => {
         for (const { reject } of batches) reject(error)
       },
     )
   }
+
+  /** What came before the next batch was no batch: saving, say. */
+  pause(): void {
+    this.#began = performance.now()
+    this.#last = this.#began
+    this.#read = 0
+  }
+
+  /** What each of the batches took that have been read now. */
+  #secondsOf(batches: number): number {
+    const now = performance.now()
+    const seconds = (now - this.#last) / 1000 / batches
+    this.#last = now
+    this.#read += batches
+    if (this.#adapts) {
+      // On average: two readings may come one right after the other.
+      const rate = (1000 * this.#read) / (now - this.#began)
+      this.#together = Math.max(1, Math.min(mostTogether, Math.floor(longestWait * rate)))
+      if (this.#waiting.length >= this.#together) this.flush()
+    }
+    return seconds
+  }
 }
 
-function outcomeOf([loss = 0, nll = 0, mse = 0, aborted = 0, time = 0]: Float32Array): StepOutcome {
+function outcomeOf(
+  [loss = 0, nll = 0, mse = 0, aborted = 0, time = 0]: Float32Array,
+  seconds: number,
+): StepOutcome {
   const stop = aborted > 0 ? 'aborted' : time > 0 ? 'time' : null
-  return { figures: { loss, nll, mse }, stop }
+  return { figures: { loss, nll, mse }, stop, seconds }
 }

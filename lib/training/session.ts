@@ -82,12 +82,14 @@ export interface Advance {
 export interface SessionOptions {
   /** Runs each step op by op from JavaScript instead of as recorded programs. Results are the same. */
   eager?: boolean | undefined
-  /** Batches whose losses are read together. Default 1. */
-  readEvery?: number | undefined
+  /** Batches whose losses are read together, null for as many as take two seconds. Default 1. */
+  readEvery?: number | null | undefined
 }
 
 /** Steps differ in how the augmentation fills the outside, in the last batch's size and in the place in an accumulation. */
 const recordings = 24
+/** More than the trainer ever has in the queue. */
+const ahead = 24
 
 export class Session implements Disposable {
   readonly model: UNet
@@ -160,7 +162,7 @@ export class Session implements Disposable {
     this.#learningRate = learningRate(train, this.total)
     this.#readings = new Readings(readEvery)
     const pass = (input: StepInput) => this.#runPass(input)
-    this.#pass = eager ? null : torch.program(pass, { recordings })
+    this.#pass = eager ? null : torch.program(pass, { recordings, ahead })
     const update = (given: Update) => this.#update(given)
     this.#updating = this.#buckets && torch.program(update)
   }
@@ -216,9 +218,19 @@ export class Session implements Disposable {
     return { queued: values.then(settled, settled), outcome }
   }
 
+  /** How many batches may wait before one of them is read. */
+  get readTogether(): number {
+    return this.#readings.together
+  }
+
   /** Has the outcomes of all batches read that are queued. */
   flush(): void {
     this.#readings.flush()
+  }
+
+  /** Time until now is no batch's. */
+  pause(): void {
+    this.#readings.pause()
   }
 
   /** Seeds the noise and the dropout of a batch; returns what draws its augmentation. */

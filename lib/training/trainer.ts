@@ -31,7 +31,10 @@ export interface TrainOptions extends ConfigSources {
   device?: string | undefined
   /** Runs steps op by op instead of as recorded programs. Results are the same. */
   eager?: boolean | undefined
-  /** Steps whose losses are read together; their events come together too. Default: 1 on the CPU, 10 on a GPU. */
+  /**
+   * Steps whose losses are read together; their events come together too. Default: on the CPU as many as take two
+   * seconds, at most 10, and of several processes 1; on a GPU 10.
+   */
   readEvery?: number | undefined
 }
 
@@ -75,7 +78,7 @@ export type TrainEvent =
     }
 
 /** Batches that may be queued beyond those whose losses have been read: JavaScript never waits for the last, and never runs far ahead. */
-const runAhead = 2
+export const runAhead = 2
 const readEveryOnGpu = 10
 
 /**
@@ -120,7 +123,7 @@ async function* trainTogether(
   const { config, data, resume } = await peers.fromFirst(() => openRun(folder, options))
   // Alike on all ranks, which stop after the same batch.
   const readEvery = await peers.fromFirst(
-    () => options.readEvery ?? (device === 'cpu' ? 1 : readEveryOnGpu),
+    () => options.readEvery ?? (device !== 'cpu' ? readEveryOnGpu : peers.isAlone ? null : 1),
   )
   const samples = await peers.fromFirst(() => listSamples(data, config))
   const { training, validation, fingerprint } = samples
@@ -171,7 +174,7 @@ async function* trainTogether(
   const { model } = session
   using validator =
     validation.length > 0 ? new Validator(model, config, held, validation, { eager }) : null
-  const run = new Run({ config, folder, session, readEvery, validator, log, fingerprint, peers })
+  const run = new Run({ config, folder, session, validator, log, fingerprint, peers })
   yield* run.events(resumed, signal)
 }
 
@@ -179,7 +182,6 @@ interface RunParts {
   config: Config
   folder: RunFolder
   session: Session
-  readEvery: number
   validator: Validator | null
   /** Of the first rank. */
   log: MetricsLog | null
@@ -284,14 +286,14 @@ class Run {
     return Math.floor(step / every) > Math.floor(before / every)
   }
 
-  /** Queues one batch, and reports the one `runAhead` before it. */
+  /** Queues one batch, and reports those before it that have been read. */
   async *#enqueue(wish: StopReason | null): AsyncGenerator<TrainEvent, void, void> {
-    const { session, readEvery } = this.#parts
+    const { session } = this.#parts
     const { epoch, lr } = session
     const { queued, outcome } = session.advance(wish)
     this.#queue.push({ step: session.step, epoch, lr, outcome })
     await queued
-    if (this.#queue.length >= runAhead + readEvery)
+    while (this.#queue.length >= runAhead + session.readTogether)
       yield await this.#report(this.#queue.shift() as Queued)
   }
 
@@ -304,11 +306,11 @@ class Run {
 
   async #report({ step, epoch, lr, outcome }: Queued): Promise<TrainEvent> {
     this.#reporting = step
-    const { figures, stop } = await outcome
+    const { figures, stop, seconds: took } = await outcome
     this.#reporting = null
     this.#agreed ??= stop
     if (!Object.values(figures).every(Number.isFinite)) throw this.#diverged(step, figures)
-    const imagesPerSecond = this.#speed.tick()
+    const imagesPerSecond = this.#speed.after(took)
     this.#window.push(figures)
     const { log, config } = this.#parts
     if (this.#isDue(step, config.train.logEvery)) {
@@ -334,7 +336,7 @@ class Run {
       this.#best = { step, mre: figures.mre }
       yield* this.#save('best', false)
     }
-    this.#speed.reset()
+    this.#parts.session.pause()
   }
 
   /** Writes a checkpoint, but never one whose weights are not numbers. */
@@ -355,7 +357,7 @@ class Run {
       validationDue,
       progress,
     })
-    this.#speed.reset()
+    this.#parts.session.pause()
     yield { type: 'checkpoint', step: session.step, name, file }
   }
 
@@ -384,20 +386,16 @@ function meanFigures(window: readonly StepFigures[]): StepFigures {
 /** Images a second over the last batches; pauses for validation and saving do not count. */
 class Speedometer {
   readonly #batchSize: number
-  #times: number[] = [performance.now()]
+  readonly #seconds: number[] = []
 
   constructor(batchSize: number) {
     this.#batchSize = batchSize
   }
 
-  tick(): number {
-    this.#times.push(performance.now())
-    if (this.#times.length > 21) this.#times.shift()
-    const seconds = ((this.#times.at(-1) as number) - (this.#times[0] as number)) / 1000
-    return (this.#batchSize * (this.#times.length - 1)) / Math.max(seconds, 1e-9)
-  }
-
-  reset(): void {
-    this.#times = [performance.now()]
+  /** seconds: of one more batch */
+  after(seconds: number): number {
+    if (this.#seconds.push(seconds) > 20) this.#seconds.shift()
+    const sum = this.#seconds.reduce((sum, each) => sum + each, 0)
+    return (this.#batchSize * this.#seconds.length) / Math.max(sum, 1e-9)
   }
 }

@@ -51,6 +51,7 @@ Environment::Environment(Napi::Env env, Napi::Object exports)
                            InstanceMethod("adopt", &Environment::adopt),
                            InstanceMethod("fromData", &Environment::fromData),
                            InstanceMethod("read", &Environment::read),
+                           InstanceMethod("item", &Environment::item),
                            InstanceMethod("free", &Environment::free),
                            InstanceMethod("synchronize", &Environment::synchronize),
                            InstanceMethod("catchUp", &Environment::catchUp),

@@ -39,6 +39,7 @@ class Environment : public Napi::Addon<Environment> {
   // Values (values.cpp)
   void fromData(const Info& info);
   Napi::Value read(const Info& info);
+  Napi::Value item(const Info& info);
   void free(const Info& info);
   Napi::Value synchronize(const Info& info);
   Napi::Value catchUp(const Info& info);
@@ -123,6 +124,9 @@ class Environment : public Napi::Addon<Environment> {
     Napi::Promise promise;
   };
   Promise openPromise(Napi::Env env);
+
+  using ToJs = Napi::Value (*)(Napi::Env env, const at::Tensor& copy);
+  Napi::Value readAs(const Info& info, ToJs toJs);
 
   // Copies the op in the scratch memory into a record; `place` gives the memory for its words.
   const Site& siteInScratch() const;

@@ -43,11 +43,11 @@ void Environment::fromData(const Info& info) {
   });
 }
 
-// read(id): a promise of { bytes: ArrayBuffer, shape, dtype }, a contiguous copy of the values.
-Napi::Value Environment::read(const Info& info) {
+// A promise of what `toJs` makes of a contiguous copy of the values.
+Napi::Value Environment::readAs(const Info& info, ToJs toJs) {
   const uint32_t id = info[0].As<Napi::Number>().Uint32Value();
   const auto [promise, result] = openPromise(info.Env());
-  Executor::instance().submit(*session_, [id, promise = promise](Session& session) {
+  Executor::instance().submit(*session_, [id, toJs, promise = promise](Session& session) {
     const auto& slot = session.table.at(id);
     FailurePtr failure = slot.failure;
     at::Tensor copy;
@@ -73,32 +73,55 @@ Napi::Value Environment::read(const Info& info) {
       }
     }
     if (failure == session.unreported) session.unreported.reset();
-    const auto toJs = [copy](Environment&, Napi::Env env) -> Napi::Value {
-      auto value = Napi::Object::New(env);
-      const size_t bytes = copy.nbytes();
-      constexpr size_t kSmall = 4096;
-      if (bytes <= kSmall) {
-        auto buffer = Napi::ArrayBuffer::New(env, bytes);
-        if (bytes > 0) std::memcpy(buffer.Data(), copy.const_data_ptr(), bytes);
-        define(value, "bytes", buffer);
-      } else {
-        define(value, "bytes", Napi::ArrayBuffer::New(
-                               env, const_cast<void*>(copy.const_data_ptr()), bytes,
-                               [](Napi::BasicEnv, void*, at::Tensor* held) { delete held; }, new at::Tensor(copy)));
-      }
-      define(value, "shape", intsToJs(env, copy.sizes()));
-      define(value, "dtype", static_cast<int>(copy.scalar_type()));
-      return value;
-    };
+    const auto value = [copy, toJs](Environment&, Napi::Env env) { return toJs(env, copy); };
     if (!onDevice || failure) {
-      session.complete(Settle::make(promise, std::move(failure), toJs));
+      session.complete(Settle::make(promise, std::move(failure), value));
       return;
     }
-    whenReached([session = session.shared_from_this(), promise, toJs](FailurePtr lost) {
-      session->complete(Settle::make(promise, std::move(lost), toJs));
+    whenReached([session = session.shared_from_this(), promise, value](FailurePtr lost) {
+      session->complete(Settle::make(promise, std::move(lost), value));
     });
   });
   return result;
+}
+
+// read(id): a promise of { bytes: ArrayBuffer, shape, dtype }.
+Napi::Value Environment::read(const Info& info) {
+  return readAs(info, [](Napi::Env env, const at::Tensor& copy) -> Napi::Value {
+    auto value = Napi::Object::New(env);
+    const size_t bytes = copy.nbytes();
+    constexpr size_t kSmall = 4096;
+    if (bytes <= kSmall) {
+      auto buffer = Napi::ArrayBuffer::New(env, bytes);
+      if (bytes > 0) std::memcpy(buffer.Data(), copy.const_data_ptr(), bytes);
+      define(value, "bytes", buffer);
+    } else {
+      define(value, "bytes", Napi::ArrayBuffer::New(
+                             env, const_cast<void*>(copy.const_data_ptr()), bytes,
+                             [](Napi::BasicEnv, void*, at::Tensor* held) { delete held; }, new at::Tensor(copy)));
+    }
+    define(value, "shape", intsToJs(env, copy.sizes()));
+    define(value, "dtype", static_cast<int>(copy.scalar_type()));
+    return value;
+  });
+}
+
+// item(id): a promise of the one value of a tensor of float64, float32, int64 or bool.
+Napi::Value Environment::item(const Info& info) {
+  return readAs(info, [](Napi::Env env, const at::Tensor& copy) -> Napi::Value {
+    switch (copy.numel() == 1 ? copy.scalar_type() : at::ScalarType::Undefined) {
+      case at::kDouble:
+        return Napi::Number::New(env, *copy.const_data_ptr<double>());
+      case at::kFloat:
+        return Napi::Number::New(env, static_cast<double>(*copy.const_data_ptr<float>()));
+      case at::kLong:
+        return Napi::BigInt::New(env, *copy.const_data_ptr<int64_t>());
+      case at::kBool:
+        return Napi::Boolean::New(env, *copy.const_data_ptr<bool>());
+      default:
+        throw Napi::TypeError::New(env, "item() wants one element of float64, float32, int64 or bool");
+    }
+  });
 }
 
 // free(count): the ids stand in the scratch memory. Queued behind the ops that use them.

@@ -43,9 +43,12 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // The executor hands results over here; `notify` wakes the JavaScript thread, once for many.
   void complete(std::unique_ptr<Completion> completion) {
-    std::lock_guard lock(mutex_);
-    const bool wake = completions_.empty();
-    completions_.push_back(std::move(completion));
+    bool wake = false;
+    {
+      std::lock_guard lock(mutex_);
+      wake = completions_.empty();
+      completions_.push_back(std::move(completion));
+    }
     if (wake) wakeUp();
   }
 
@@ -56,9 +59,12 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // The function cannot be called any more. Any thread: whoever drops the last tensor of a graph.
   void release(uint32_t function) {
-    std::lock_guard lock(mutex_);
-    const bool wake = released_.empty();
-    released_.push_back(function);
+    bool wake = false;
+    {
+      std::lock_guard lock(mutex_);
+      wake = released_.empty();
+      released_.push_back(function);
+    }
     if (wake) wakeUp();
   }
 
@@ -70,10 +76,12 @@ class Session : public std::enable_shared_from_this<Session> {
   // Executor: asks for a callback. The JavaScript thread is in its event loop, or blocked in a native
   // call that waits for the executor: both must hear of it, else the two wait for each other.
   void post(std::shared_ptr<CallbackRequest> request) {
-    std::lock_guard lock(mutex_);
-    request_ = std::move(request);
+    {
+      std::lock_guard lock(mutex_);
+      request_ = std::move(request);
+      heard_.notify_all();
+    }
     wakeUp();
-    heard_.notify_all();
   }
 
   std::shared_ptr<CallbackRequest> takeRequest() {
@@ -96,7 +104,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // The environment is gone: nobody is woken any more. After it returns nothing calls `notify`.
   void mute() {
-    std::lock_guard lock(mutex_);
+    std::lock_guard lock(waking_);
     muted_ = true;
   }
 
@@ -123,11 +131,14 @@ class Session : public std::enable_shared_from_this<Session> {
   std::atomic<uint64_t> executed{0};
 
  private:
-  // Under the lock, so that none is under way when mute() returns: the handle that it uses goes then.
+  // Under a lock, so that none is under way when mute() returns: the handle that it uses goes then. Not under the other,
+  // which the thread that is woken wants at once: it would sleep again.
   void wakeUp() {
+    std::lock_guard lock(waking_);
     if (notify && !muted_) notify();
   }
 
+  std::mutex waking_;
   std::mutex mutex_;
   std::condition_variable heard_;
   std::vector<std::unique_ptr<Completion>> completions_;

@@ -18,14 +18,14 @@ export async function syntheticData(): Promise<string> {
   return folder
 }
 
-/** Takes every event; `stopAfter` aborts when the event of that step has come. */
+/** Takes every event; `stopAfter` aborts when the event of that step has come, which by default none waits for. */
 export async function runToEnd(
   options: TrainOptions,
   { stopAfter = Number.POSITIVE_INFINITY } = {},
 ): Promise<TrainEvent[]> {
   const controller = new AbortController()
   const events: TrainEvent[] = []
-  for await (const event of train(options, { signal: controller.signal })) {
+  for await (const event of train({ readEvery: 1, ...options }, { signal: controller.signal })) {
     events.push(event)
     if (event.type === 'step' && event.step >= stopAfter) controller.abort()
   }

@@ -54,28 +54,34 @@ describe('a training step as a program', () => {
   })
 })
 
-test('losses that are read four at a time are those that are read at each step, and so are the logged means', async () => {
-  const set = ['train.steps=11', 'train.logEvery=3', 'train.checkpointEvery=5']
-  const options = { preset: 'tiny', data, set: [...set, 'train.validation.images=0'] }
-  const [each, together] = [temporaryFolder(), temporaryFolder()]
-  const wanted = await runToEnd({ ...options, out: each })
-  const events = await runToEnd({ ...options, out: together, readEvery: 4 })
-  const steps = (all: Parameters<typeof eventsOf>[0]) =>
-    eventsOf(all, 'step').map(({ imagesPerSecond: _, ...rest }) => rest)
-  expect(steps(events)).toEqual(steps(wanted))
-  expect(steps(events)).toHaveLength(11)
-  // Everything before a checkpoint has been looked at.
-  const before = (at: number) =>
-    events.slice(
-      0,
-      events.findIndex((event) => event.type === 'checkpoint' && event.step === at),
-    )
-  expect(steps(before(5))).toHaveLength(5)
-  const lines = (out: string) =>
-    readFileSync(join(out, 'metrics.jsonl'), 'utf8')
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line))
-      .map(({ step, loss, nll, mse, lr }) => ({ step, loss, nll, mse, lr }))
-  expect(lines(together)).toEqual(lines(each))
-})
+test.each([
+  ['four at a time', 4],
+  ['as many together as it takes', undefined],
+])(
+  'losses that are read %s are those that are read at each step, and so are the logged means',
+  async (_, readEvery) => {
+    const set = ['train.steps=11', 'train.logEvery=3', 'train.checkpointEvery=5']
+    const options = { preset: 'tiny', data, set: [...set, 'train.validation.images=0'] }
+    const [each, together] = [temporaryFolder(), temporaryFolder()]
+    const wanted = await runToEnd({ ...options, out: each })
+    const events = await runToEnd({ ...options, out: together, readEvery })
+    const steps = (all: Parameters<typeof eventsOf>[0]) =>
+      eventsOf(all, 'step').map(({ imagesPerSecond: _, ...rest }) => rest)
+    expect(steps(events)).toEqual(steps(wanted))
+    expect(steps(events)).toHaveLength(11)
+    // Everything before a checkpoint has been looked at.
+    const before = (at: number) =>
+      events.slice(
+        0,
+        events.findIndex((event) => event.type === 'checkpoint' && event.step === at),
+      )
+    expect(steps(before(5))).toHaveLength(5)
+    const lines = (out: string) =>
+      readFileSync(join(out, 'metrics.jsonl'), 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+        .map(({ step, loss, nll, mse, lr }) => ({ step, loss, nll, mse, lr }))
+    expect(lines(together)).toEqual(lines(each))
+  },
+)

@@ -61,7 +61,7 @@ describe('a run', () => {
     const set = ['train.steps=12', 'train.validation.images=0', 'train.checkpointEvery=3']
     const counts = new Map<number, number>()
     const out = temporaryFolder()
-    for await (const event of train({ preset: 'tiny', data, out, set }))
+    for await (const event of train({ preset: 'tiny', data, out, set, readEvery: 1 }))
       if (event.type === 'step') counts.set(event.step, torch.memory().tensors)
     expect(counts.get(10)).toBe(counts.get(5))
   })

@@ -1,0 +1,51 @@
+/** Several batches are read together, and each is told its own figures. */
+import { afterEach, expect, test, vi } from 'vitest'
+import * as torch from '#lib/torch/index.js'
+import { Readings, type StepOutcome } from '#lib/training/readings.js'
+
+let now = 0
+afterEach(() => vi.restoreAllMocks())
+
+/** Runs 40 batches that take so long each; what they came to, and how many were read together at the end. */
+async function run(readings: Readings, milliseconds: number) {
+  vi.spyOn(performance, 'now').mockImplementation(() => now)
+  readings.pause()
+  const outcomes: StepOutcome[] = []
+  const waiting: Promise<StepOutcome>[] = []
+  for (let i = 0; i < 40; i++) {
+    now += milliseconds
+    waiting.push(readings.add(torch.tensor([i, 2 * i, 3 * i])))
+    while (waiting.length > readings.together) {
+      outcomes.push((await waiting.shift()) as StepOutcome)
+    }
+  }
+  readings.flush()
+  outcomes.push(...(await Promise.all(waiting)))
+  return { outcomes, together: readings.together }
+}
+
+test.each([
+  ['quick batches ten together', null, 1, 10],
+  ['slow ones as many as take two seconds', null, 600, 3],
+  ['very slow ones one by one', null, 60_000, 1],
+  ['as many as was asked for', 7, 600, 7],
+])('%s', async (_, every, milliseconds, expected) => {
+  const before = torch.memory().tensors
+  const { outcomes, together } = await run(new Readings(every), milliseconds)
+  expect(together).toBe(expected)
+  expect(outcomes.map(({ figures }) => figures)).toEqual(
+    Array.from({ length: 40 }, (_, i) => ({ loss: i, nll: 2 * i, mse: 3 * i })),
+  )
+  const seconds = outcomes.reduce((sum, { seconds }) => sum + seconds, 0)
+  expect(seconds).toBeCloseTo((40 * milliseconds) / 1000, 6)
+  expect(torch.memory().tensors).toBe(before)
+})
+
+test('a batch that failed fails those that are read with it', async () => {
+  const readings = new Readings(2)
+  const pick = (from: bigint) =>
+    torch.ones([3]).indexSelect(0, torch.tensor(BigInt64Array.of(from, 0n, 0n)))
+  // The second fails when it runs, as its shape is known already.
+  const both = [readings.add(pick(0n)), readings.add(pick(5n))]
+  for (const outcome of await Promise.allSettled(both)) expect(outcome.status).toBe('rejected')
+})
