@@ -32,16 +32,28 @@ export function oneHotHeatmaps(
 }
 
 /**
- * -log softmax of the logits [B, N, H, W] over each channel's pixels, taken at the target; mean over
- * the known landmarks, 0-dim. Read at an index: the one-hot target is never made. Log-softmax in
- * float32 needs neither the float64 nor the 1e-9 floor of the authors' code.
+ * What logits [B, N, H, W] come to, on average over the known landmarks and 0-dim, in one pass over them each way:
+ * - nll: -log softmax over each channel's pixels, at the target. Of largest logits and sums it needs neither the
+ *   float64 nor the 1e-9 floor of the authors' code.
+ * - mse: mean over the pixels of (logits - x0)^2, with x0 as `oneHotHeatmaps` gives it.
  */
-export function spatialNll(logits: Tensor, target: Tensor, mask: Tensor): Tensor {
+export function heatmapLosses(
+  logits: Tensor,
+  { target, mask }: Pick<Batch, 'target' | 'mask'>,
+): { nll: Tensor; mse: Tensor } {
   return torch.scope(() => {
-    const logP = logits.flatten(2).to('float32').logSoftmax(2)
-    const atTarget = logP.gather(2, target.clamp(0).unsqueeze(2)).squeeze(2)
-    return maskedMean(atTarget, mask).neg()
+    const [nll, mse] = torch.call('landmark_diffusion::spatial_softmax_loss', [
+      logits,
+      target,
+      mask,
+    ]) as [Tensor, Tensor]
+    return { nll, mse }
   })
+}
+
+/** The `nll` of `heatmapLosses`. */
+export function spatialNll(logits: Tensor, target: Tensor, mask: Tensor): Tensor {
+  return torch.scope(() => heatmapLosses(logits, { target, mask }).nll)
 }
 
 /** Mean of (a - b)^2 over all pixels of the known landmarks' channels. a, b: [B, N, H, W] -> 0-dim. */

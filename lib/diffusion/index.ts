@@ -1,6 +1,6 @@
 /** The diffusion on heatmaps: noise, objectives, the reverse chain. */
 export { type BlurOptions, BlurSchedule, gaussianBlur, gaussianTaps } from './blur.js'
-export { type Batch, maskedMse, oneHotHeatmaps, spatialNll } from './heatmaps.js'
+export { type Batch, heatmapLosses, maskedMse, oneHotHeatmaps, spatialNll } from './heatmaps.js'
 export { NoiseSchedule, type NoiseScheduleOptions, type Transition } from './noise-schedule.js'
 export {
   BaselineObjective,

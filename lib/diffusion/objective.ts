@@ -5,7 +5,7 @@
 
 import type { Generator, Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
-import { type Batch, maskedMse, oneHotHeatmaps, spatialNll } from './heatmaps.js'
+import { type Batch, heatmapLosses, maskedMse, oneHotHeatmaps } from './heatmaps.js'
 import type { NoiseSchedule } from './noise-schedule.js'
 
 /** A network that sees noised heatmaps [B, N, H, W], the image, and the steps t [B]; `UNet` is one. */
@@ -55,7 +55,6 @@ export interface Draws {
 /** The noised heatmaps of one batch, and what they were made of. */
 interface Noised {
   xt: Tensor
-  x0: Tensor
   noise: Tensor
   t: Tensor
 }
@@ -100,7 +99,7 @@ class Noiser {
     const per = (table: Tensor) =>
       table.to(image.device).indexSelect(0, t).reshape([batch, 1, 1, 1])
     const xt = start.mul(per(this.#signal)).addcmul_(noise, per(this.#noise))
-    return { xt, x0, noise, t }
+    return { xt, noise, t }
   }
 
   dispose(): void {
@@ -124,8 +123,8 @@ export class X0Objective {
 
   loss(model: Denoiser, batch: Batch, draws: Draws = {}): Loss {
     return torch.scope(() => {
-      const { xt, x0, t } = torch.noGrad(() => this.#noiser.apply(batch, draws))
-      return combine(model.denoise(xt, batch.image, t), x0, batch, this.#weights)
+      const { xt, t } = torch.noGrad(() => this.#noiser.apply(batch, draws))
+      return combine(model.denoise(xt, batch.image, t), batch, this.#weights)
     })
   }
 
@@ -164,11 +163,7 @@ export class BaselineObjective {
   }
 
   loss(model: Locator, batch: Batch): Loss {
-    return torch.scope(() => {
-      const [, , height = 0, width = 0] = batch.image.shape
-      const x0 = torch.noGrad(() => oneHotHeatmaps(batch.target, batch.mask, { height, width }))
-      return combine(model.forward(batch.image), x0, batch, this.#weights)
-    })
+    return torch.scope(() => combine(model.forward(batch.image), batch, this.#weights))
   }
 
   dispose(): void {}
@@ -178,9 +173,8 @@ function weightsOf({ nllWeight = 1, mseWeight = 0.01 }: LossWeights): Required<L
   return { nllWeight, mseWeight }
 }
 
-function combine(logits: Tensor, x0: Tensor, batch: Batch, weights: Required<LossWeights>): Loss {
-  const nll = spatialNll(logits, batch.target, batch.mask)
-  const mse = maskedMse(logits, x0, batch.mask)
+function combine(logits: Tensor, batch: Batch, weights: Required<LossWeights>): Loss {
+  const { nll, mse } = heatmapLosses(logits, batch)
   const loss = nll.mul(weights.nllWeight).add(mse.mul(weights.mseWeight))
   return { loss, nll: nll.detach(), mse: mse.detach() }
 }

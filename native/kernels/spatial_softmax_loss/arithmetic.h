@@ -109,15 +109,16 @@ struct Parts {
   }
 };
 
-// logSumExp and the mean of (x + 1)^2 of each channel; one block a channel.
+// Of each channel the largest x, the sum of exp(x - largest) and the mean of (x + 1)^2; one block a channel.
 struct Join {
   static constexpr int kPhases = 3;
   static constexpr int kMostThreads = kThreads;
   static constexpr int kTeams = 16;
   Cut cut;
   const Part* parts;
-  float* logSumExp;  // [images, channels]
-  float* squares;    // [images, channels]
+  float* largest;       // [images, channels]
+  float* exponentials;  // [images, channels]
+  float* squares;       // [images, channels]
 
   Grid grid() const {
     return {cut.channels, 1, static_cast<int>(cut.images), kThreads, kThreads * static_cast<int>(sizeof(Part))};
@@ -142,7 +143,8 @@ struct Join {
       Part sum = shared[0];
       for (int i = 1; i < kTeams; ++i) sum = joined(sum, shared[i]);
       const int64_t at = static_cast<int64_t>(block.z) * cut.channels + block.x;
-      logSumExp[at] = sum.largest + logf(sum.exponentials);
+      largest[at] = sum.largest;
+      exponentials[at] = sum.exponentials;
       squares[at] = sum.squares / static_cast<float>(cut.pixels);
     }
   }
@@ -158,7 +160,8 @@ struct Total {
   const T* logits;
   const int64_t* target;  // [images, channels]
   const float* mask;      // [images, channels]
-  const float* logSumExp;
+  const float* largest;
+  const float* exponentials;
   const float* squares;
   float* nll;
   float* mse;
@@ -180,7 +183,7 @@ struct Total {
         if (pixel >= 0 && pixel < cut.pixels)
           x = toFloat(logits[(point / cut.channels * cut.pixels + pixel) * cut.channels + point % cut.channels]);
         const double hot = 2 * m - 1;
-        sums[0] += m * (logSumExp[point] - x);
+        sums[0] += m * (largest[point] + log(static_cast<double>(exponentials[point])) - x);
         sums[1] += m * (squares[point] + ((x - hot) * (x - hot) - (x + 1) * (x + 1)) / static_cast<double>(cut.pixels));
       }
       for (int i = 0; i < 3; ++i) shared[thread * 3 + i] = sums[i];
@@ -196,15 +199,16 @@ struct Total {
   }
 };
 
-// Of each channel: dx = p exp(x - logSumExp) + q (x + 1), and at the target - p - 2 m q besides.
+// Of each channel: dx = p exp(x - largest) + q (x + 1), and at the target `hot` besides.
 struct Coefficients {
   static constexpr int kPhases = 2;
   static constexpr int kMostThreads = kThreads;
   Cut cut;
   const float* mask;
+  const float* exponentials;
   const float* dnll;
   const float* dmse;
-  float* coefficients;  // [images, channels, 2]
+  float* coefficients;  // [images, channels, 3]: p, q, hot
 
   Grid grid() const { return {1, 1, 1, kThreads, kThreads * static_cast<int>(sizeof(double))}; }
 
@@ -221,8 +225,10 @@ struct Coefficients {
       for (int t = 0; t < kThreads; ++t) sum += shared[t];
       const double known = sum > 1 ? sum : 1;
       for (int64_t point = thread; point < points; point += kThreads) {
-        coefficients[point * 2] = static_cast<float>(*dnll * mask[point] / known);
-        coefficients[point * 2 + 1] = static_cast<float>(*dmse * mask[point] / known * 2 / static_cast<double>(cut.pixels));
+        const double m = mask[point], likelihood = *dnll * m / known, square = *dmse * m / known * 2 / static_cast<double>(cut.pixels);
+        coefficients[point * 3] = static_cast<float>(likelihood / exponentials[point]);
+        coefficients[point * 3 + 1] = static_cast<float>(square);
+        coefficients[point * 3 + 2] = static_cast<float>(-likelihood - 2 * m * square);
       }
     }
   }
@@ -236,8 +242,7 @@ struct Gradient {
   const T* logits;
   T* dx;
   const int64_t* target;
-  const float* mask;
-  const float* logSumExp;
+  const float* largest;
   const float* coefficients;
 
   Grid grid() const { return cut.grid(); }
@@ -247,13 +252,13 @@ struct Gradient {
     const Place place(cut, block, thread);
     if (!place.inside) return;
     const int64_t point = place.image * cut.channels + place.channel;
-    const float p = coefficients[point * 2], q = coefficients[point * 2 + 1];
-    const float log = logSumExp[point], atTarget = -p - 2.0f * mask[point] * q;
+    const float p = coefficients[point * 3], q = coefficients[point * 3 + 1], atTarget = coefficients[point * 3 + 2];
+    const float top = largest[point];
     const int64_t hot = target[point];
     for (int64_t pixel = place.first; pixel < place.end; pixel += cut.rows) {
       const int64_t at = place.at(cut, pixel);
       const float x = toFloat(logits[at]);
-      dx[at] = fromFloat<T>(p * exponential(x - log) + q * (x + 1.0f) + (pixel == hot ? atTarget : 0.0f));
+      dx[at] = fromFloat<T>(p * exponential(x - top) + q * (x + 1.0f) + (pixel == hot ? atTarget : 0.0f));
     }
   }
 };

@@ -70,7 +70,8 @@ double knownOf(const float* mask, int64_t count) {
 }
 
 template <typename T>
-void forward(const Shape& shape, const T* x, const int64_t* target, const float* mask, acc_t<T>* nll, acc_t<T>* mse, acc_t<T>* logSumExp) {
+void forward(const Shape& shape, const T* x, const int64_t* target, const float* mask, acc_t<T>* nll, acc_t<T>* mse, acc_t<T>* tops,
+             acc_t<T>* sums) {
   using A = acc_t<T>;
   const int64_t channels = shape.images * shape.channels;
   std::vector<A> largest(static_cast<size_t>(channels * shape.chunks)), exponentials(largest.size()), squares(largest.size());
@@ -93,7 +94,8 @@ void forward(const Shape& shape, const T* x, const int64_t* target, const float*
       sum += exponentials[slot(chunk)] * std::exp(static_cast<double>(largest[slot(chunk)]) - top);
       squared += squares[slot(chunk)];
     }
-    logSumExp[i] = static_cast<A>(top + std::log(sum));
+    tops[i] = static_cast<A>(top);
+    sums[i] = static_cast<A>(sum);
     if (mask[i] == 0) continue;
     const double picked = static_cast<double>(x[shape.at(image, channel, targetOf(target, i, shape))]);
     const double hot = 2.0 * mask[i] - 1;
@@ -108,26 +110,25 @@ void forward(const Shape& shape, const T* x, const int64_t* target, const float*
 
 template <typename T>
 void backward(const Shape& shape, double dnll, double dmse, const T* x, T* dx, const int64_t* target, const float* mask,
-              const acc_t<T>* logSumExp) {
+              const acc_t<T>* largest, const acc_t<T>* exponentials) {
   using A = acc_t<T>;
   const int64_t channels = shape.images * shape.channels;
   const double known = knownOf(mask, channels);
   std::vector<A> p(static_cast<size_t>(channels)), q(p.size());
   for (size_t i = 0; i < p.size(); ++i) {
-    p[i] = static_cast<A>(mask[i] * dnll / known);
+    p[i] = static_cast<A>(mask[i] * dnll / known / static_cast<double>(exponentials[i]));
     q[i] = static_cast<A>(2 * mask[i] * dmse / known / static_cast<double>(shape.pixels));
   }
   const auto kernel = shape.last ? LD_BEST(gradient<T, true>) : LD_BEST(gradient<T, false>);
   forEachPart(shape, [&](int64_t offset, int64_t rows, int64_t length, int64_t channel, int64_t) {
-    kernel(x + offset, dx + offset, rows, length, logSumExp + channel, p.data() + channel, q.data() + channel);
+    kernel(x + offset, dx + offset, rows, length, largest + channel, p.data() + channel, q.data() + channel);
   });
   for (int64_t i = 0; i < channels; ++i) {
     if (mask[i] == 0) continue;
     const int64_t place = shape.at(i / shape.channels, i % shape.channels, targetOf(target, i, shape));
     const double value = static_cast<double>(x[place]), hot = 2.0 * mask[i] - 1;
-    const double softmax = std::exp(value - static_cast<double>(logSumExp[i]));
-    const auto c = static_cast<size_t>(i);
-    dx[place] = static_cast<T>(static_cast<A>(p[c] * (softmax - 1) + q[c] * (value - hot)));
+    const double softmax = std::exp(value - static_cast<double>(largest[i])) / static_cast<double>(exponentials[i]);
+    dx[place] = static_cast<T>(static_cast<A>(mask[i] * dnll / known * (softmax - 1) + q[static_cast<size_t>(i)] * (value - hot)));
   }
 }
 
@@ -135,32 +136,35 @@ void backward(const Shape& shape, double dnll, double dmse, const T* x, T* dx, c
 
 }  // namespace softmax_loss
 
-std::tuple<at::Tensor, at::Tensor, at::Tensor> spatialSoftmaxLossCpu(const at::Tensor& logits, const at::Tensor& target,
-                                                                     const at::Tensor& mask) {
+std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> spatialSoftmaxLossCpu(const at::Tensor& logits, const at::Tensor& target,
+                                                                                 const at::Tensor& mask) {
   checkSpatialSoftmaxLoss(logits, target, mask);
   const at::Tensor x = softmax_loss::dense(logits), places = target.contiguous(), weights = mask.contiguous();
   const auto options = logits.options().dtype(logits.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
-  const at::Tensor nll = at::zeros({}, options), mse = at::zeros({}, options), logSumExp = at::empty(target.sizes(), options);
+  const at::Tensor nll = at::zeros({}, options), mse = at::zeros({}, options);
+  const at::Tensor largest = at::empty(target.sizes(), options), exponentials = at::empty(target.sizes(), options);
   const softmax_loss::Shape shape(x, softmax_loss::isLast(x));
   AT_DISPATCH_FLOATING_TYPES_AND2(at::kBFloat16, at::kHalf, x.scalar_type(), "spatial_softmax_loss", [&] {
     using A = acc_t<scalar_t>;
     softmax_loss::forward(shape, x.const_data_ptr<scalar_t>(), places.const_data_ptr<int64_t>(), weights.const_data_ptr<float>(),
-                          nll.mutable_data_ptr<A>(), mse.mutable_data_ptr<A>(), logSumExp.mutable_data_ptr<A>());
+                          nll.mutable_data_ptr<A>(), mse.mutable_data_ptr<A>(), largest.mutable_data_ptr<A>(),
+                          exponentials.mutable_data_ptr<A>());
   });
-  return {nll, mse, logSumExp};
+  return {nll, mse, largest, exponentials};
 }
 
 at::Tensor spatialSoftmaxLossBackwardCpu(const at::Tensor& dnll, const at::Tensor& dmse, const at::Tensor& logits,
-                                         const at::Tensor& target, const at::Tensor& mask, const at::Tensor& logSumExp) {
-  checkSpatialSoftmaxLossBackward(dnll, dmse, logits, target, mask, logSumExp);
+                                         const at::Tensor& target, const at::Tensor& mask, const at::Tensor& largest,
+                                         const at::Tensor& exponentials) {
+  checkSpatialSoftmaxLossBackward(dnll, dmse, logits, target, mask, largest, exponentials);
   const at::Tensor x = softmax_loss::dense(logits), places = target.contiguous(), weights = mask.contiguous();
-  const at::Tensor sums = logSumExp.contiguous(), dx = at::empty_like(x);
+  const at::Tensor tops = largest.contiguous(), sums = exponentials.contiguous(), dx = at::empty_like(x);
   const softmax_loss::Shape shape(x, softmax_loss::isLast(x));
   AT_DISPATCH_FLOATING_TYPES_AND2(at::kBFloat16, at::kHalf, x.scalar_type(), "spatial_softmax_loss_backward", [&] {
     using A = acc_t<scalar_t>;
     softmax_loss::backward(shape, dnll.item<double>(), dmse.item<double>(), x.const_data_ptr<scalar_t>(),
                            dx.mutable_data_ptr<scalar_t>(), places.const_data_ptr<int64_t>(), weights.const_data_ptr<float>(),
-                           sums.const_data_ptr<A>());
+                           tops.const_data_ptr<A>(), sums.const_data_ptr<A>());
   });
   return dx;
 }

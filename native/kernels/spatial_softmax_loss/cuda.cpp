@@ -52,42 +52,46 @@ void queue(const Arguments& arguments) {
   C10_CUDA_KERNEL_LAUNCH_CHECK();
 }
 
-std::tuple<at::Tensor, at::Tensor, at::Tensor> forward(const at::Tensor& given, const at::Tensor& target, const at::Tensor& mask) {
+std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> forward(const at::Tensor& given, const at::Tensor& target, const at::Tensor& mask) {
   checkArguments(given, target, mask);
   const c10::cuda::CUDAGuard guard(given.device());
   const at::Tensor logits = given.contiguous(at::MemoryFormat::ChannelsLast), t = target.contiguous(), m = mask.contiguous();
   const Cut plan = cutFor(logits, kReadingBlocks);
   const auto options = logits.options().dtype(at::kFloat).memory_format(std::nullopt);
   const at::Tensor nll = at::empty({}, options), mse = at::empty({}, options);
-  const at::Tensor logSumExp = at::empty(t.sizes(), options), squares = at::empty(t.sizes(), options);
+  const auto each = [&] { return at::empty(t.sizes(), options); };
+  const at::Tensor largest = each(), exponentials = each(), squares = each();
   constexpr int64_t kFloats = sizeof(Part) / sizeof(float);
   const at::Tensor parts = at::empty({t.numel() * plan.splits * kFloats}, options);
   withElement(logits, [&](auto element) {
     using T = decltype(element);
     queue(Forward<T>{plan, static_cast<const T*>(logits.const_data_ptr()), t.const_data_ptr<int64_t>(), m.const_data_ptr<float>(),
-                     static_cast<Part*>(parts.mutable_data_ptr()), squares.mutable_data_ptr<float>(), logSumExp.mutable_data_ptr<float>(),
-                     nll.mutable_data_ptr<float>(), mse.mutable_data_ptr<float>()});
+                     static_cast<Part*>(parts.mutable_data_ptr()), squares.mutable_data_ptr<float>(), largest.mutable_data_ptr<float>(),
+                     exponentials.mutable_data_ptr<float>(), nll.mutable_data_ptr<float>(), mse.mutable_data_ptr<float>()});
   });
-  return {nll, mse, logSumExp};
+  return {nll, mse, largest, exponentials};
 }
 
 at::Tensor backward(const at::Tensor& dnll, const at::Tensor& dmse, const at::Tensor& given, const at::Tensor& target,
-                    const at::Tensor& mask, const at::Tensor& logSumExp) {
+                    const at::Tensor& mask, const at::Tensor& largest, const at::Tensor& exponentials) {
   checkArguments(given, target, mask);
   for (const at::Tensor& each : {dnll, dmse}) {
     TORCH_CHECK(each.numel() == 1 && each.scalar_type() == at::kFloat && each.device() == given.device(),
                 "dnll and dmse must be single float32 numbers on ", given.device());
   }
-  TORCH_CHECK(logSumExp.sizes() == target.sizes() && logSumExp.scalar_type() == at::kFloat && logSumExp.device() == given.device(),
-              "log_sum_exp must be float32 of shape ", target.sizes());
+  for (const at::Tensor& each : {largest, exponentials}) {
+    TORCH_CHECK(each.sizes() == target.sizes() && each.scalar_type() == at::kFloat && each.device() == given.device(),
+                "largest and exponentials must be float32 of shape ", target.sizes());
+  }
   const c10::cuda::CUDAGuard guard(given.device());
   const at::Tensor logits = given.contiguous(at::MemoryFormat::ChannelsLast), t = target.contiguous(), m = mask.contiguous();
-  const at::Tensor l = logSumExp.contiguous(), dx = at::empty_like(logits);
-  const at::Tensor coefficients = at::empty({t.numel() * 2}, l.options());
+  const at::Tensor tops = largest.contiguous(), sums = exponentials.contiguous(), dx = at::empty_like(logits);
+  const at::Tensor coefficients = at::empty({t.numel() * 3}, tops.options());
   withElement(logits, [&](auto element) {
     using T = decltype(element);
     queue(Backward<T>{cutFor(logits, kWritingBlocks), static_cast<const T*>(logits.const_data_ptr()), static_cast<T*>(dx.mutable_data_ptr()),
-                      t.const_data_ptr<int64_t>(), m.const_data_ptr<float>(), l.const_data_ptr<float>(), dnll.const_data_ptr<float>(),
+                      t.const_data_ptr<int64_t>(), m.const_data_ptr<float>(), tops.const_data_ptr<float>(),
+                      sums.const_data_ptr<float>(), dnll.const_data_ptr<float>(),
                       dmse.const_data_ptr<float>(), coefficients.mutable_data_ptr<float>()});
   });
   // In the memory format of the logits.

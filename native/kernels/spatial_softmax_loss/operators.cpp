@@ -11,7 +11,7 @@ namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-using Result = std::tuple<at::Tensor, at::Tensor, at::Tensor>;
+using Result = std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor>;
 
 bool isDense(const at::Tensor& tensor) { return tensor.defined() && !tensor.is_nested() && tensor.layout() == at::kStrided; }
 
@@ -21,19 +21,20 @@ Result composite(const at::Tensor& logits, const at::Tensor& target, const at::T
   const at::Tensor x = logits.flatten(2).to(logits.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
   const at::Tensor weights = mask.to(x.scalar_type()), known = weights.sum().clamp_min(1);
   const at::Tensor places = at::where(mask != 0, target, at::zeros_like(target)).unsqueeze(2);
-  const at::Tensor picked = x.gather(2, places).squeeze(2), sums = at::logsumexp(x, {2});
+  const at::Tensor picked = x.gather(2, places).squeeze(2), largest = x.amax(2);
+  const at::Tensor exponentials = (x - largest.unsqueeze(2)).exp().sum(2), sums = largest + exponentials.log();
   const at::Tensor hot = 2 * weights - 1, squared = (x + 1).square().sum(2) + (picked - hot).square() - (picked + 1).square();
   const auto mean = [&](const at::Tensor& values) { return at::where(weights != 0, values * weights, at::zeros_like(values)).sum() / known; };
-  return {mean(sums - picked), mean(squared / x.size(2)), sums};
+  return {mean(sums - picked), mean(squared / x.size(2)), largest, exponentials};
 }
 
 at::Tensor compositeBackward(const at::Tensor& dnll, const at::Tensor& dmse, const at::Tensor& logits, const at::Tensor& target,
-                             const at::Tensor& mask, const at::Tensor& logSumExp) {
-  checkSpatialSoftmaxLossBackward(dnll, dmse, logits, target, mask, logSumExp);
-  const at::Tensor x = logits.flatten(2).to(logSumExp.scalar_type());
+                             const at::Tensor& mask, const at::Tensor& largest, const at::Tensor& exponentials) {
+  checkSpatialSoftmaxLossBackward(dnll, dmse, logits, target, mask, largest, exponentials);
+  const at::Tensor x = logits.flatten(2).to(largest.scalar_type());
   const at::Tensor weights = mask.to(x.scalar_type()) / mask.sum().clamp_min(1), p = (weights * dnll).unsqueeze(2);
   const at::Tensor q = (weights * dmse * (2.0 / static_cast<double>(x.size(2)))).unsqueeze(2);
-  at::Tensor dx = p * (x - logSumExp.unsqueeze(2)).exp() + q * (x + 1);
+  at::Tensor dx = p / exponentials.unsqueeze(2) * (x - largest.unsqueeze(2)).exp() + q * (x + 1);
   // At the target: 1 less of the softmax, and 2 m - 1 in the place of -1.
   const at::Tensor places = at::where(mask != 0, target, at::zeros_like(target)).unsqueeze(2);
   dx.scatter_add_(2, places, -p - q * 2 * mask.to(x.scalar_type()).unsqueeze(2));
@@ -43,12 +44,13 @@ at::Tensor compositeBackward(const at::Tensor& dnll, const at::Tensor& dmse, con
 Result meta(const at::Tensor& logits, const at::Tensor& target, const at::Tensor& mask) {
   checkSpatialSoftmaxLoss(logits, target, mask);
   const auto options = logits.options().dtype(logits.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
-  return {at::empty({}, options), at::empty({}, options), at::empty(target.sizes(), options)};
+  const auto each = [&](at::IntArrayRef shape) { return at::empty(shape, options); };
+  return {each({}), each({}), each(target.sizes()), each(target.sizes())};
 }
 
 at::Tensor metaBackward(const at::Tensor& dnll, const at::Tensor& dmse, const at::Tensor& logits, const at::Tensor& target,
-                        const at::Tensor& mask, const at::Tensor& logSumExp) {
-  checkSpatialSoftmaxLossBackward(dnll, dmse, logits, target, mask, logSumExp);
+                        const at::Tensor& mask, const at::Tensor& largest, const at::Tensor& exponentials) {
+  checkSpatialSoftmaxLossBackward(dnll, dmse, logits, target, mask, largest, exponentials);
   const bool last = !logits.is_contiguous() && logits.is_contiguous(at::MemoryFormat::ChannelsLast);
   return at::empty(logits.sizes(), logits.options(), last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
 }
@@ -59,26 +61,26 @@ struct SpatialSoftmaxLoss : torch::autograd::Function<SpatialSoftmaxLoss> {
                                .findSchemaOrThrow("landmark_diffusion::spatial_softmax_loss", "")
                                .typed<Result(const at::Tensor&, const at::Tensor&, const at::Tensor&)>();
     const at::AutoDispatchBelowADInplaceOrView below;
-    auto [nll, mse, logSumExp] = op.call(logits, target, mask);
-    context->save_for_backward({logits, target, mask, logSumExp});
-    context->mark_non_differentiable({logSumExp});
-    return {nll, mse, logSumExp};
+    auto [nll, mse, largest, exponentials] = op.call(logits, target, mask);
+    context->save_for_backward({logits, target, mask, largest, exponentials});
+    context->mark_non_differentiable({largest, exponentials});
+    return {nll, mse, largest, exponentials};
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     static const auto op = c10::Dispatcher::singleton()
                                .findSchemaOrThrow("landmark_diffusion::spatial_softmax_loss_backward", "")
                                .typed<at::Tensor(const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&,
-                                                 const at::Tensor&, const at::Tensor&)>();
+                                                 const at::Tensor&, const at::Tensor&, const at::Tensor&)>();
     const auto saved = context->get_saved_variables();
     const auto orZero = [&](const at::Tensor& gradient) { return gradient.defined() ? gradient : at::empty({}, saved[3].options()).zero_(); };
-    return {op.call(orZero(gradients[0]), orZero(gradients[1]), saved[0], saved[1], saved[2], saved[3]), {}, {}};
+    return {op.call(orZero(gradients[0]), orZero(gradients[1]), saved[0], saved[1], saved[2], saved[3], saved[4]), {}, {}};
   }
 };
 
 Result autograd(const at::Tensor& logits, const at::Tensor& target, const at::Tensor& mask) {
   const auto result = SpatialSoftmaxLoss::apply(logits, target, mask);
-  return {result[0], result[1], result[2]};
+  return {result[0], result[1], result[2], result[3]};
 }
 
 }  // namespace
@@ -94,12 +96,13 @@ void checkSpatialSoftmaxLoss(const at::Tensor& logits, const at::Tensor& target,
 }
 
 void checkSpatialSoftmaxLossBackward(const at::Tensor& dnll, const at::Tensor& dmse, const at::Tensor& logits, const at::Tensor& target,
-                                     const at::Tensor& mask, const at::Tensor& logSumExp) {
+                                     const at::Tensor& mask, const at::Tensor& largest, const at::Tensor& exponentials) {
   checkSpatialSoftmaxLoss(logits, target, mask);
   const auto dtype = logits.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  TORCH_CHECK(isDense(logSumExp) && logSumExp.sizes() == target.sizes() && logSumExp.scalar_type() == dtype &&
-                  logSumExp.device() == logits.device(),
-              "log_sum_exp must be ", dtype, " of shape ", target.sizes());
+  for (const at::Tensor& each : {largest, exponentials}) {
+    TORCH_CHECK(isDense(each) && each.sizes() == target.sizes() && each.scalar_type() == dtype && each.device() == logits.device(),
+                "largest and exponentials must be ", dtype, " of shape ", target.sizes());
+  }
   for (const at::Tensor& each : {dnll, dmse}) {
     TORCH_CHECK(isDense(each) && each.dim() == 0 && each.scalar_type() == dtype && each.device() == logits.device(),
                 "dnll and dmse must be single numbers (0-dim) of dtype ", dtype);

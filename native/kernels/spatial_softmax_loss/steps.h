@@ -13,7 +13,8 @@ struct Forward {
   const float* mask;
   Part* parts;     // [images, splits, channels]
   float* squares;  // [images, channels], working memory
-  float* logSumExp;
+  float* largest;
+  float* exponentials;
   float* nll;
   float* mse;
 };
@@ -22,9 +23,9 @@ template <typename T, typename Run>
 void start(const Forward<T>& f, Run run) {
   const Parts<T> parts{f.cut, f.logits, f.parts};
   run(parts, parts.grid());
-  const Join join{f.cut, f.parts, f.logSumExp, f.squares};
+  const Join join{f.cut, f.parts, f.largest, f.exponentials, f.squares};
   run(join, join.grid());
-  const Total<T> total{f.cut, f.logits, f.target, f.mask, f.logSumExp, f.squares, f.nll, f.mse};
+  const Total<T> total{f.cut, f.logits, f.target, f.mask, f.largest, f.exponentials, f.squares, f.nll, f.mse};
   run(total, total.grid());
 }
 
@@ -35,17 +36,18 @@ struct Backward {
   T* dx;
   const int64_t* target;
   const float* mask;
-  const float* logSumExp;
+  const float* largest;
+  const float* exponentials;
   const float* dnll;
   const float* dmse;
-  float* coefficients;  // [images, channels, 2], working memory
+  float* coefficients;  // [images, channels, 3], working memory
 };
 
 template <typename T, typename Run>
 void start(const Backward<T>& b, Run run) {
-  const Coefficients coefficients{b.cut, b.mask, b.dnll, b.dmse, b.coefficients};
+  const Coefficients coefficients{b.cut, b.mask, b.exponentials, b.dnll, b.dmse, b.coefficients};
   run(coefficients, coefficients.grid());
-  const Gradient<T> gradient{b.cut, b.logits, b.dx, b.target, b.mask, b.logSumExp, b.coefficients};
+  const Gradient<T> gradient{b.cut, b.logits, b.dx, b.target, b.largest, b.coefficients};
   run(gradient, gradient.grid());
 }
 

@@ -14,8 +14,8 @@ LD_FOR_EACH_CAPABILITY(
     // n for Last, else `rows`.
     template <typename T, bool Last>
     void parts(const T* x, int64_t rows, int64_t n, acc_t<T>* largest, acc_t<T>* exponentials, acc_t<T>* squares);
-    // dx = p exp(x - logSumExp) + q (x + 1)
+    // dx = p exp(x - largest) + q (x + 1)
     template <typename T, bool Last>
-    void gradient(const T* x, T* dx, int64_t rows, int64_t n, const acc_t<T>* logSumExp, const acc_t<T>* p, const acc_t<T>* q);)
+    void gradient(const T* x, T* dx, int64_t rows, int64_t n, const acc_t<T>* largest, const acc_t<T>* p, const acc_t<T>* q);)
 
 }  // namespace ld::softmax_loss

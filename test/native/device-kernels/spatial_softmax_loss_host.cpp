@@ -1,6 +1,6 @@
 // The device code of spatial_softmax_loss, run on the host. Standard input: logits [images, pixels, channels] in the
 // element type, target int64 and mask float32 [images, channels], dnll and dmse float32. Standard output: nll, mse,
-// log_sum_exp [images, channels], the gradient of the logits.
+// largest and exponentials [images, channels], the gradient of the logits.
 #include <string>
 
 #include "arrays.h"
@@ -17,16 +17,18 @@ bool run(int64_t images, int64_t pixels, int channels, int blocks) {
   const auto points = static_cast<size_t>(images * channels), size = points * static_cast<size_t>(pixels);
   const Array<T> logits(size), dx(size);
   const Array<int64_t> target(points);
-  const Array<float> mask(points), given(2), losses(2), logSumExp(points), squares(points), coefficients(points * 2);
+  const Array<float> mask(points), given(2), losses(2), largest(points), exponentials(points), squares(points), coefficients(points * 3);
   const Array<Part> parts(points * static_cast<size_t>(plan.splits));
   if (!(logits.read() && target.read() && mask.read() && given.read())) return false;
-  start(Forward<T>{plan, logits.data, target.data, mask.data, parts.data, squares.data, logSumExp.data, losses.data, losses.data + 1},
+  start(Forward<T>{plan, logits.data, target.data, mask.data, parts.data, squares.data, largest.data, exponentials.data, losses.data,
+                   losses.data + 1},
         OnHost{});
-  start(Backward<T>{cut(images, pixels, channels, 1 << 20), logits.data, dx.data, target.data, mask.data, logSumExp.data, given.data,
-                    given.data + 1, coefficients.data},
+  start(Backward<T>{cut(images, pixels, channels, 1 << 20), logits.data, dx.data, target.data, mask.data, largest.data,
+                    exponentials.data, given.data, given.data + 1, coefficients.data},
         OnHost{});
   losses.write();
-  logSumExp.write();
+  largest.write();
+  exponentials.write();
   dx.write();
   return true;
 }

@@ -41,27 +41,26 @@ function inputs({ shape, dtype = 'float32', layout = 'contiguous' }: Case) {
 }
 
 type Given = ReturnType<typeof inputs>
+/** nll, mse, largest, exponentials */
+type Results = [Tensor, Tensor, Tensor, Tensor]
 
 /** The definition, by libtorch's operators. */
-function theirs({ target, mask }: Given, logits: Tensor): [Tensor, Tensor, Tensor] {
+function theirs({ target, mask }: Given, logits: Tensor): Results {
   const flat = logits.flatten(2)
   const weight = mask.to('float64')
   const known = weight.sum().clamp(1)
   const sums = flat.logsumexp([2])
+  const largest = flat.amax([2])
   const picked = flat.gather(2, target.unsqueeze(2)).squeeze(2)
   const hot = torch.full(flat.shape, -1, { dtype: 'float64' })
   hot.scatter_(2, target.unsqueeze(2), weight.mul(2).sub(1).unsqueeze(2))
   const nll = sums.sub(picked).mul(weight).sum().div(known)
   const mse = flat.sub(hot).square().mean([2]).mul(weight).sum().div(known)
-  return [nll, mse, sums]
+  return [nll, mse, largest, sums.sub(largest).exp()]
 }
 
 const ours = ({ target, mask }: Given, logits: Tensor) =>
-  torch.call('landmark_diffusion::spatial_softmax_loss', [logits, target, mask]) as [
-    Tensor,
-    Tensor,
-    Tensor,
-  ]
+  torch.call('landmark_diffusion::spatial_softmax_loss', [logits, target, mask]) as Results
 
 describe('spatial_softmax_loss', () => {
   test.each(
@@ -75,12 +74,35 @@ describe('spatial_softmax_loss', () => {
     const wide = given.logits.detach().to('float64').requiresGrad_()
     const [a, b] = [ours(given, logits), theirs(given, wide)]
     await expectNear(a, b, near)
-    const gradient = ([nll, mse]: [Tensor, Tensor, Tensor], x: Tensor) =>
+    const gradient = ([nll, mse]: Results, x: Tensor) =>
       torch.grad([nll.mul(0.7).add(mse.mul(3))], [x])
     const found = gradient(a, logits)
     await expectNear(found, gradient(b, wide), near)
     if (each.layout !== 'strided') expect(found[0]?.stride()).toEqual(given.logits.stride())
   })
+
+  // What a bias before the logits gets. The likelihood's part is 0, as the softmax sums to 1, and what is left is a
+  // hundredth of what was added up.
+  test.each([0, 1, 4, 30])(
+    'keeps sums of its gradient over the pixels to 5e-6, for logits of size %s',
+    async (size) => {
+      const given = inputs({ shape: [1, 19, 192, 160], layout: 'channels_last' })
+      const sums = (of: typeof ours, dtype: Tested) => {
+        const logits = given.logits
+          .mul(size / 4)
+          .add(0.3)
+          .to(dtype)
+          .detach()
+          .requiresGrad_()
+        const [nll, mse] = of(given, logits)
+        return torch
+          .grad([nll.add(mse.mul(0.01))], [logits])[0]
+          ?.to('float64')
+          .sum([2, 3]) as Tensor
+      }
+      await expectNear([sums(ours, 'float32')], [sums(theirs, 'float64')], 5e-6)
+    },
+  )
 
   it('is 0 where nothing is known, whatever the targets say', async () => {
     const logits = torch.randn([1, 2, 3, 3], { requiresGrad: true })
