@@ -26,10 +26,8 @@ export function selfAttention(
     headOrder === 'new'
       ? qkv.reshape([batch, tokens, 3, heads, size]).permute([2, 0, 3, 1, 4])
       : qkv.reshape([batch, tokens, heads, 3, size]).permute([3, 0, 2, 1, 4])
-  const mixed = torch.scaledDotProductAttention(
-    parts.select(0, 0),
-    parts.select(0, 1),
-    parts.select(0, 2),
-  )
+  // Views of the one tensor, and their gradients are written into one.
+  const [q, k, v] = parts.unbind(0) as [Tensor, Tensor, Tensor]
+  const mixed = torch.scaledDotProductAttention(q, k, v)
   return mixed.transpose(1, 2).reshape([batch, tokens, channels])
 }
