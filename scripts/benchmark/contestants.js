@@ -22,23 +22,26 @@ const compiled = {
   'no-reindexing': { mode: 'default', env: { TORCHINDUCTOR_LOOP_REINDEXING_AFTER_FUSION: '0' } },
   freezing: { mode: 'default', env: frozen, constantWeights: true },
   'max-autotune': { mode: 'max-autotune', env: frozen, constantWeights: true },
+  // The loss too, with the network inside of it.
+  loss: { mode: 'default', env: {}, wholeLoss: true },
 }
 
 /** PyTorch's variants for a kind of workload: { name, layout, compile, env }. */
 export function pytorchVariants(kind) {
   const trains = kind === 'step' || kind === 'epoch'
-  const modes = Object.entries(compiled).filter(
-    ([, { constantWeights }]) => !(constantWeights && trains),
+  const modes = Object.entries(compiled).filter(([, { constantWeights, wholeLoss }]) =>
+    trains ? !constantWeights && (!wholeLoss || kind === 'step') : !wholeLoss,
   )
   return ['contiguous', 'channels_last'].flatMap((layout) => {
     const short = layout === 'contiguous' ? 'nchw' : 'nhwc'
     return [
       { name: `eager-${short}`, layout, compile: null, env: {} },
       { name: `eager-${short}-retaining`, layout, compile: null, env: retaining },
-      ...modes.map(([name, { mode, env }]) => ({
+      ...modes.map(([name, { mode, env, wholeLoss = false }]) => ({
         name: `compile-${short}-${name}`,
         layout,
         compile: mode,
+        wholeLoss,
         env: { ...retaining, ...env },
       })),
     ]

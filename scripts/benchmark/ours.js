@@ -25,7 +25,11 @@ const {
   ...description
 } = JSON.parse(readFileSync(join(folder, 'case.json'), 'utf8'))
 torch.setNumThreads(threads)
-const { run, result, renew } = await repeatable(description, await torch.load(file), variant.run)
+const { run, runTrain, result, renew } = await repeatable(
+  description,
+  await torch.load(file),
+  variant.run,
+)
 
 /** The first run. Parts of its result go to the file one tensor at a time, to leave no large copies behind. */
 async function check() {
@@ -102,7 +106,16 @@ async function loop(count) {
     delayMs: { p50: delay(50), p99: delay(99), max: monitor.max / 1e6 },
     activeMs: active / count,
     mainThreadMs,
+    trainMs: runTrain ? await mainThreadOf(runTrain, count) : null,
   }
+}
+
+/** Milliseconds of the JavaScript thread a repetition; the first ones settle how many are read together. */
+async function mainThreadOf(runTrain, count) {
+  await runTrain(count)
+  const before = mainThreadSeconds()
+  await runTrain(count)
+  return (1000 * (mainThreadSeconds() - before)) / count
 }
 
 async function record(count) {

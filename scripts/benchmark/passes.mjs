@@ -1,6 +1,6 @@
 // What each pass and each kernel is worth: the same program with it and without, taking turns.
 //   landmark-diffusion benchmark passes --json docs/benchmarks/passes.json
-import { UNet } from 'landmark-diffusion'
+import { oneHotHeatmaps, UNet } from 'landmark-diffusion'
 import * as torch from 'landmark-diffusion/torch'
 import { positiveInteger } from '#lib/cli/command.js'
 import {
@@ -119,9 +119,77 @@ function kernels() {
   ]
 }
 
+/** The loss of 19 heatmaps and its gradient. */
+function losses() {
+  const points = [1, 19]
+  const logits = torch.randn([1, 19, ...size]).requiresGrad_()
+  const target = torch.randint(0, size[0] * size[1], points)
+  const mask = torch.ones(points)
+  const x0 = oneHotHeatmaps(target, mask, { height: size[0], width: size[1] })
+  const gradient = (of) =>
+    repeat(
+      torch.program(() => {
+        const [nll, mse] = of()
+        const [gradient] = torch.grad([nll.add(mse.mul(0.01))], [logits])
+        return gradient
+      }),
+    )
+  const byOperators = () => {
+    const at = logits.flatten(2).logSoftmax(2).gather(2, target.unsqueeze(2)).squeeze(2)
+    return [at.mean().neg(), logits.sub(x0).square().mean()]
+  }
+  return [
+    {
+      what: 'spatial_softmax_loss and its gradient',
+      on: gradient(() => own('spatial_softmax_loss', [logits, target, mask])),
+      off: gradient(byOperators),
+    },
+  ]
+}
+
+/** AdamW and the moving average of all weights of the paper's network. */
+function optimizers() {
+  const model = new UNet({ landmarks: 19 })
+  const self = [...model.parameters()].map((parameter) => parameter.detach())
+  const like = () => self.map((parameter) => parameter.mul(0.01).square())
+  const [grads, m, v, averages] = [like(), like(), like(), like()]
+  const steps = self.map(() => torch.full([], 3, { dtype: 'float32' }))
+  const hyper = { lr: 1e-4, beta1: 0.9, beta2: 0.999, weight_decay: 0.01, eps: 1e-8 }
+  const share = torch.full([], 1e-3)
+  const update = (fn) =>
+    repeat(
+      torch.program(() =>
+        torch.noGrad(() => {
+          fn()
+          return share.clone()
+        }),
+      ),
+    )
+  return [
+    {
+      what: 'fused_adamw_ema_',
+      on: update(() =>
+        torch.call('landmark_diffusion::fused_adamw_ema_', [self, grads, m, v, averages, steps], {
+          ...hyper,
+          ema_weight: 1e-3,
+        }),
+      ),
+      off: update(() => {
+        torch.call('aten::_fused_adamw_', [self, grads, m, v, [], steps], {
+          ...hyper,
+          amsgrad: false,
+          maximize: false,
+        })
+        const shares = self.map(() => share)
+        torch.call('aten::_foreach_lerp_.List', [averages, self, shares])
+      }),
+    },
+  ]
+}
+
 const rows = []
-for (const pairs of [unet, layers, kernels].map((make) => make())) {
-  for (const { what, on, off } of pairs) {
+for (const make of [unet, layers, kernels, losses, optimizers]) {
+  for (const { what, on, off } of make()) {
     const times = { on: [], off: [] }
     for (let round = 0; round < values.rounds; round++) {
       for (const [name, { run }] of [

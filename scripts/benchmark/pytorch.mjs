@@ -31,6 +31,11 @@ function workloadName(text) {
     `There is no workload '${text}'. Did you mean '${closest(text, workloadNames)}'? There are: ${workloadNames.join(', ')}.`,
   )
 }
+function precision(text) {
+  if (text === 'float32' || text === 'bfloat16') return text
+  throw usageError(`There is no precision '${text}'. There are: float32, bfloat16.`)
+}
+
 const everyName = [
   ...new Set(['step', 'chain'].flatMap((kind) => pytorchVariants(kind).map(({ name }) => name))),
 ]
@@ -54,6 +59,12 @@ const values = await readOptions({
     ['--rounds <n>', 'turns of each variant', positiveInteger, 10],
     ['--block <n>', 'repetitions in a row that count, within a turn', positiveInteger, 3],
     ['--threads <n>', 'of every process', positiveInteger, 2],
+    [
+      '--precision <name>',
+      'float32, or bfloat16 for forward passes and steps',
+      precision,
+      'float32',
+    ],
     ['--warm', 'only fill the cache of compiled code, and measure nothing'],
     ['--out <folder>', 'write pytorch-WORKLOAD.json and .svg there'],
   ],
@@ -63,7 +74,13 @@ if (!values.warm) refuseBusyMachine(values.force)
 prepareFolder(values.out)
 const version = torchOfPython(python)
 
-const workload = makeWorkload(name)
+const workload = makeWorkload(name, values.precision)
+if (values.precision === 'bfloat16' && !['forward', 'step'].includes(workload.kind)) {
+  fail(`The workload '${name}' is measured in float32 only.`)
+}
+// Of gradients in bfloat16 the products' rounding is most: of PyTorch's own variants they differ as much.
+const toleranceOf = (part) =>
+  values.precision === 'float32' ? workload.tolerance : part === 'moments' ? 0.2 : 0.02
 const chosen = ({ name }) => values.variants?.includes(name) ?? true
 const own = ourVariants(workload.ours).filter(chosen)
 const others = pytorchVariants(workload.kind).filter(chosen)
@@ -81,7 +98,7 @@ for (const variant of values.warm ? others.filter(({ compile }) => compile) : [.
   const largest = Math.max(...Object.values(distance))
   const text = Object.entries(distance).map(([part, value]) => `${part} ${value.toExponential(1)}`)
   console.log(`${variant.name}: differs by ${text.join(', ')}; first call ${first.toFixed(2)} s`)
-  if (!(largest < workload.tolerance)) {
+  if (!Object.entries(distance).every(([part, value]) => value < toleranceOf(part))) {
     fail(`${variant.name} computes something else: there is nothing to compare.`)
   }
   if (values.warm) await contestant.end()
@@ -119,7 +136,7 @@ for (const { name, ask, times, cpu, faults, imported, first, largest } of contes
 const loops = []
 for (const { name, isOurs, ask, times } of contestants) {
   if (!isOurs) continue
-  const { delayMs, activeMs, mainThreadMs } = await ask({
+  const { delayMs, activeMs, mainThreadMs, trainMs } = await ask({
     loop: Math.max(2, Math.ceil(8000 / median(times))),
   })
   const recordings = await ask({ record: 5 })
@@ -130,12 +147,13 @@ for (const { name, isOurs, ask, times } of contestants) {
     'delay max': delayMs.max,
     'active ms': activeMs,
     'CPU ms': mainThreadMs,
+    'CPU ms in train': trainMs ?? '-',
     'record ms': recordings.times.length > 0 ? median(recordings.times) : '-',
   })
 }
 for (const { end } of contestants) await end()
 
-const title = `${workload.title}, fp32, batch 1, ${threads} threads: milliseconds`
+const title = `${workload.title}, ${values.precision}, batch 1, ${threads} threads: milliseconds`
 printTable(title, rows)
 if (loops.length > 0) {
   printTable(
@@ -164,7 +182,7 @@ const result = {
   benchmark: 'pytorch',
   workload: name,
   title,
-  precision: 'float32',
+  precision: values.precision,
   torch: version,
   rounds,
   block,
@@ -176,7 +194,8 @@ const result = {
 }
 writeJson(values.json, result)
 if (values.out) {
-  const file = `${values.out}/pytorch-${name}`
+  const suffix = values.precision === 'float32' ? '' : `-${values.precision}`
+  const file = `${values.out}/pytorch-${name}${suffix}`
   writeJson(`${file}.json`, result)
   writePlot(`${file}.svg`, ranges(rows), {
     title,

@@ -28,7 +28,7 @@ from unet import UNet, UNetConfig  # noqa: E402
 
 def spatial_nll(logits, target, mask):
     """The reference's spatial_nll in float32."""
-    log_p = logits.flatten(2).log_softmax(2)
+    log_p = logits.float().flatten(2).log_softmax(2)
     picked = log_p.gather(2, target.clamp(min=0)[:, :, None]).squeeze(2)
     return -(picked * mask).sum() / mask.sum().clamp(min=1)
 
@@ -74,11 +74,15 @@ class Case:
                 if tensor.dim() == 4:
                     self.inputs[name] = tensor.contiguous(memory_format=torch.channels_last)
         self.model = model
-        self.network = Network(model, variant["compile"])
+        whole = variant.get("wholeLoss", False)
+        self.network = Network(model, None if whole else variant["compile"])
         train = config["train"]
+        self.autocast = train["precision"] == "bfloat16"
         kind = options["kind"]
         if kind in ("step", "epoch"):
             self.objective = build_objective(config["diffusion"])
+            if whole:
+                self.objective = torch.compile(self.objective.__call__, mode=variant["compile"])
             self.optimizer = torch.optim.AdamW(
                 model.parameters(), lr=train["lr"], weight_decay=train["weightDecay"], fused=True
             )
@@ -107,8 +111,11 @@ class Case:
         }[kind]
         self.result = {}
 
+    def precision(self):
+        return torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.autocast)
+
     def forward(self):
-        with torch.no_grad():
+        with torch.no_grad(), self.precision():
             self.result = {"output": [self.network(self.inputs["x"], self.inputs["t"])]}
 
     def chain(self):
@@ -118,9 +125,10 @@ class Case:
     def step(self):
         batch = {name: self.inputs[name] for name in ("image", "target", "mask")}
         self.optimizer.zero_grad(set_to_none=True)
-        total, _, _ = self.objective(
-            self.network, batch, t=self.inputs["t"], noise=self.inputs["noise"]
-        )
+        with self.precision():
+            total, _, _ = self.objective(
+                self.network, batch, t=self.inputs["t"], noise=self.inputs["noise"]
+            )
         total.backward()
         self.optimizer.step()
         total.item()

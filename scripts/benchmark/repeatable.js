@@ -2,15 +2,18 @@
 import * as torch from 'landmark-diffusion/torch'
 import { ImageCache } from '#lib/data/cache.js'
 import { ResidentImages } from '#lib/data/resident.js'
-import { createModel, createObjective, createSampler } from '#lib/training/parts.js'
+import { createModel, createObjective, createSampler, withPrecision } from '#lib/training/parts.js'
 import { Peers } from '#lib/training/peers.js'
+import { Readings } from '#lib/training/readings.js'
 import { Session } from '#lib/training/session.js'
+import { runAhead } from '#lib/training/trainer.js'
 
 const kinds = { forward, chain, step, epoch }
 
 /**
  * { run, result, renew }: `run` repeats it once and resolves when its values are there; `result` gives those of the
- * last run, as lists of tensors by name; after `renew` the next run records a new program, where there is one.
+ * last run, as lists of tensors by name; after `renew` the next run records a new program, where there is one. Of a
+ * step, `runTrain(n)` repeats it n times with its losses read as `train` reads them, several together.
  */
 export async function repeatable({ kind, config }, tensors, how) {
   const weights = {}
@@ -24,6 +27,8 @@ export async function repeatable({ kind, config }, tensors, how) {
   return made
 }
 
+const inPrecisionOf = ({ train }, fn) => withPrecision(train.precision, 'cpu', fn)
+
 function network(config, weights) {
   const model = createModel(config)
   model.loadStateDict(weights)
@@ -33,19 +38,20 @@ function network(config, weights) {
 /** A function as it is, or as a program that can be made anew. */
 function callable(fn, how) {
   if (how === 'eager') return { run: fn }
-  let program = torch.program(fn)
+  const options = { ahead: 24 }
+  let program = torch.program(fn, options)
   return {
     run: (...args) => program(...args),
     renew() {
       program.dispose()
-      program = torch.program(fn)
+      program = torch.program(fn, options)
     },
   }
 }
 
 function forward(config, { weights, inputs: { x, t } }, how) {
   const model = network(config, weights).eval()
-  const once = (x, t) => torch.noGrad(() => model.forward(x, t))
+  const once = (x, t) => torch.noGrad(() => inPrecisionOf(config, () => model.forward(x, t)))
   const call = callable(once, how)
   let output = null
   return {
@@ -116,13 +122,14 @@ function step(config, { weights, inputs }, how) {
   const optimizer = new torch.optim.AdamW(model.namedParameters(), { lr, weightDecay })
   const once = (example, t, noise) =>
     torch.scope(() => {
-      const { loss } = objective.loss(model, example, { t, noise })
+      const { loss } = inPrecisionOf(config, () => objective.loss(model, example, { t, noise }))
       loss.backward()
       optimizer.step()
       optimizer.zeroGrad()
       return loss.detach()
     })
   const call = callable(once, how)
+  const readings = new Readings(null)
   let last = null
   return {
     renew: call.renew,
@@ -131,6 +138,16 @@ function step(config, { weights, inputs }, how) {
       await loss.item()
       last?.dispose()
       last = loss
+    },
+    async runTrain(count) {
+      const waiting = []
+      readings.pause()
+      for (let i = 0; i < count; i++) {
+        waiting.push(readings.add(await call.run(example, t, noise)))
+        while (waiting.length >= runAhead + readings.together) await waiting.shift()
+      }
+      readings.flush()
+      await Promise.all(waiting)
     },
     result: () => ({ loss: [last], ...stateOf(model, optimizer.stateDict()) }),
   }
@@ -146,7 +163,7 @@ function stateOf(model, statistics) {
   }
 }
 
-/** As `train` does it: its own loader, augmentation, draws, step and average; losses are read two batches later. */
+/** As `train` does it: its own loader, augmentation, draws, step and average; losses are read as there. */
 async function epoch(config, { weights, inputs: { images, points } }, how) {
   const [count, height, width] = images.shape
   const cache = new ImageCache(await images.data(), { width, height })
@@ -158,6 +175,7 @@ async function epoch(config, { weights, inputs: { images, points } }, how) {
     peers,
     device: 'cpu',
     eager: how === 'eager',
+    readEvery: null,
   })
   session.model.loadStateDict(weights)
   session.model.train()
@@ -170,7 +188,8 @@ async function epoch(config, { weights, inputs: { images, points } }, how) {
         const { queued, outcome } = session.advance()
         waiting.push(outcome)
         await queued
-        if (waiting.length > 2) sum += (await waiting.shift()).figures.loss
+        while (waiting.length >= runAhead + session.readTogether)
+          sum += (await waiting.shift()).figures.loss
       }
       session.flush()
       for (const outcome of waiting) sum += (await outcome).figures.loss

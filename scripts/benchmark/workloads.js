@@ -87,18 +87,27 @@ const descriptions = {
 export const workloadNames = Object.keys(descriptions)
 
 /** What both sides need: `description` goes to them as JSON, `tensors` as safetensors. */
-export function makeWorkload(name) {
+export function makeWorkload(name, precision = 'float32') {
   const { title, ...options } = descriptions[name]
   const { ours, tolerance = 1e-4 } = kinds[options.kind]
-  return { title, kind: options.kind, ours, tolerance, ...makeCase(options) }
+  return { title, kind: options.kind, ours, tolerance, ...makeCase({ ...options, precision }) }
 }
 
 /** The same of any size. set: of the configuration; evaluations: of a chain. */
-export function makeCase({ kind, width, height, set, batch = 1, evaluations = 10 }) {
+export function makeCase({
+  kind,
+  width,
+  height,
+  set,
+  batch = 1,
+  evaluations = 10,
+  precision = 'float32',
+}) {
   const config = loadConfig({
     preset: 'paper',
     set: [
       ...set,
+      `train.precision=${precision}`,
       `data.width=${width}`,
       `data.height=${height}`,
       'model.dropout=0',
