@@ -32,6 +32,16 @@ const attention = (heads: number) => {
   const weights = [[12, 4], [12], [4, 4], [4]].map((shape) => torch.ones(shape))
   return [x, x, x, 4, heads, ...weights]
 }
+const batchNormBackward = (x: torch.Tensor) => {
+  const none = torch.ones([0])
+  const mask = [false, false, false]
+  return [0, x, x, null, null, null, null, null, true, 1, mask, none]
+}
+const doubleBackward = (gradient: torch.Tensor) => {
+  const [image, weight] = [torch.ones([1, 2, 5, 5]), torch.ones([3, 2, 3, 3])]
+  const sizes = [[1, 1], [1, 1], [1, 1], false, [0, 0], 1, [true, true, true]]
+  return [image, weight, torch.ones([3]), gradient, weight, image, ...sizes]
+}
 const batch = () => torch.ones([2, 2, 3, 3])
 const volume = () => torch.ones([1, 2, 3, 3, 3])
 
@@ -54,6 +64,18 @@ const calls: [string, string, Arguments, Arguments][] = [
     'aten::index_copy',
     () => [torch.ones([2, 2]), 0, int64(0), torch.call('aten::to_mkldnn', [torch.ones([1, 2])])],
     () => [torch.ones([2, 2]), 0, int64(0), torch.ones([1, 2])],
+  ],
+  [
+    'an oneDNN tensor added to places of a strided one',
+    'aten::index_add_',
+    () => [torch.ones([4]), 0, int64(0), oneDnn([1])],
+    () => [torch.ones([4]), 0, int64(0), torch.ones([1])],
+  ],
+  [
+    'the gradient of no loss',
+    'aten::multi_margin_loss_backward',
+    () => [torch.ones([0]), torch.ones([2, 3]), int64(0, 2), 1, 1],
+    () => [torch.ones([]), torch.ones([2, 3]), int64(0, 2), 1, 1],
   ],
   [
     'weights of no channel',
@@ -156,6 +178,48 @@ const calls: [string, string, Arguments, Arguments][] = [
       false,
       false,
     ],
+  ],
+  [
+    'an input without channels, and without elements',
+    'aten::_batch_norm_impl_index_backward',
+    () => batchNormBackward(torch.ones([0])),
+    () => batchNormBackward(torch.ones([0, 3])),
+  ],
+  [
+    'a number as the gradient of a convolution',
+    'aten::_convolution_double_backward',
+    () => doubleBackward(torch.ones([])),
+    () => doubleBackward(torch.ones([1, 3, 5, 5])),
+  ],
+  [
+    'a softmax of no elements',
+    'aten::_masked_softmax_backward',
+    () => [torch.ones([4]), torch.ones([0]), torch.ones([4]).gt(0)],
+    () => [torch.ones([4]), torch.ones([4]), torch.ones([4]).gt(0)],
+  ],
+  [
+    'distances of no rows',
+    'aten::_pdist_backward',
+    () => [torch.ones([0]), torch.ones([0, 1]), 2, torch.ones([0])],
+    () => [torch.ones([1]), torch.ones([2, 1]), 2, torch.ones([1])],
+  ],
+  [
+    'diagonals of a negative shape',
+    'aten::_spdiags',
+    () => [torch.ones([2, 3]), int64(0, 1), [3, -1]],
+    () => [torch.ones([2, 3]), int64(0, 1), [3, 3]],
+  ],
+  [
+    'a sparse tensor broadcast to nothing',
+    'aten::broadcast_to',
+    () => [torch.call('aten::to_sparse', [torch.ones([3, 3])]), [0, 3, 3]],
+    () => [torch.ones([3]), [0, 3]],
+  ],
+  [
+    'an empty batch to take apart',
+    'aten::_transform_bias_rescale_qkv',
+    () => [torch.ones([0, 3, 12]), torch.ones([12]), 2],
+    () => [torch.ones([2, 3, 12]), torch.ones([12]), 2],
   ],
   [
     'a window that is longer than any input',

@@ -43,6 +43,21 @@ void slowConvolution(const Stack& stack) {
   }
 }
 
+// (ggI?, ggW?, ggb?, gO, weight, self, stride, padding, dilation, transposed, output_padding, groups, ...)
+void doubleBackward(const Stack& stack) {
+  const auto weight = tensor(stack, 4);
+  TORCH_CHECK(strided(weight) && weight.dim() >= 3 && stack.at(11).toInt() > 0, "weight must be [out, in / groups, ..], and groups positive");
+  for (size_t i : {0, 1, 3, 5}) {
+    const auto each = tensor(stack, i);
+    TORCH_CHECK((i < 3 && !each.defined()) || (strided(each) && each.dim() == weight.dim()), "the gradients and the input must have the weight's dimensions");
+  }
+  TORCH_CHECK(!tensor(stack, 2).defined() || (strided(tensor(stack, 2)) && tensor(stack, 2).dim() == 1), "ggb must have 1 dimension");
+  for (size_t i : {6, 7, 8, 10}) {
+    const auto count = static_cast<int64_t>(ints(stack, i).size());
+    TORCH_CHECK(count == weight.dim() - 2, "stride, padding, dilation and output_padding must have a number for each spatial dimension");
+  }
+}
+
 void needsItsWorkspace(const Stack&) {
   TORCH_CHECK(false, "called by the backward pass of mkldnn_rnn_layer only: nobody else's workspace can be checked");
 }
@@ -73,6 +88,7 @@ void addConvolutions(Table& table) {
   }
   table.merge(Table{
       {"aten::_nnpack_spatial_convolution", nnpack},
+      {"aten::_convolution_double_backward", doubleBackward},
       {"aten::_slow_conv2d_backward", slowConvolution},
       {"aten::mkldnn_rnn_layer_backward", needsItsWorkspace},
       {"mkldnn::_reorder_mkldnn_rnn_layer_weight", rnnWeights},

@@ -91,8 +91,8 @@ void rescaleQkv(const Stack& stack) {
   TORCH_CHECK(qkv.defined() && qkv.dim() == 3 && bias.defined() && strided(bias) && bias.dim() == 1 && bias.size(0) > 0 &&
                   heads > 0 && bias.size(0) % (3 * heads) == 0,
               "wants qkv [batch, tokens, 3 * dim], bias [3 * dim], and heads that divide dim");
-  TORCH_CHECK(qkv.is_nested() || (qkv.size(2) == bias.size(0) && qkv.scalar_type() == bias.scalar_type()),
-              "qkv and bias must have one length and dtype");
+  TORCH_CHECK(qkv.is_nested() || (qkv.size(0) > 0 && qkv.size(2) == bias.size(0) && qkv.scalar_type() == bias.scalar_type()),
+              "qkv must be not empty, and have the length and dtype of bias");
 }
 
 // (input [n, ...], coefficients [m, n])
@@ -125,7 +125,8 @@ void transformedBack(const Stack& stack) {
 // (grad [n (n - 1) / 2], self [n, m], p, pdist [n (n - 1) / 2])
 void pairsBackward(const Stack& stack) {
   const auto gradient = tensor(stack, 0), self = tensor(stack, 1), distances = tensor(stack, 3);
-  TORCH_CHECK(strided(self) && self.dim() == 2 && gradient.defined() && distances.defined(), "wants grad [pairs], self [n, m] and pdist [pairs]");
+  TORCH_CHECK(strided(self) && self.dim() == 2 && self.size(0) > 0 && gradient.defined() && distances.defined(),
+              "wants grad [pairs], self [n, m] that is not empty, and pdist [pairs]");
   const int64_t pairs = self.size(0) * (self.size(0) - 1) / 2;
   TORCH_CHECK(vectorOf(gradient, pairs) && vectorOf(distances, pairs) && sameType(gradient, self) && sameType(distances, self),
               "grad and pdist must have one value per pair of rows, of the dtype of self");
@@ -153,7 +154,7 @@ void flashBackward(const Stack& stack) {
   TORCH_CHECK(sameSizes(tensor(stack, 0), query) && sameSizes(tensor(stack, 4), query) && sameSizes(key, value) && key.size(0) == query.size(0) &&
                   key.size(1) == query.size(1) && key.size(3) == query.size(3),
               "gradient, out and query must have one shape, key and value too");
-  TORCH_CHECK(strided(sums) && sums.numel() == query.size(0) * query.size(1) * query.size(2), "logsumexp must have one value per batch, head and token of the query");
+  TORCH_CHECK(strided(sums) && sums.sizes() == query.sizes().slice(0, 3), "logsumexp must be [batch, heads, tokens] of the query");
 }
 
 }  // namespace

@@ -80,6 +80,13 @@ void likeInput(const Stack& stack) {
   TORCH_CHECK(tensor(stack, 0).is_nested() || sameSizes(tensor(stack, 0), tensor(stack, 1)), "the gradient must have the input's shape");
 }
 
+// (grad_output, output, mask, ...)
+void masked(const Stack& stack) {
+  if (strided(tensor(stack, 0)) && tensor(stack, 0).numel() == 0) return;
+  TORCH_CHECK(sameSizes(tensor(stack, 0), tensor(stack, 1)) && sameType(tensor(stack, 0), tensor(stack, 1)) && sameSizes(tensor(stack, 0), tensor(stack, 2)),
+              "gradient, output and mask must have one shape");
+}
+
 // (self, src, ...): the memory of self is asked for, which other layouts do not have.
 void copied(const Stack& stack) { TORCH_CHECK(strided(tensor(stack, 0)), "self must be a strided tensor"); }
 
@@ -99,6 +106,14 @@ void classified(const Stack& stack) {
   for (const int64_t value : valuesOf(target)) {
     TORCH_CHECK(value == ignored || (value >= 0 && value < classes), "target ", value, " is none of ", classes, " classes");
   }
+}
+
+// (grad_output, self, target, p, margin, weight?, reduction, ...): a gradient for each sample, or one for all.
+void marginBackward(const Stack& stack) {
+  const auto gradient = tensor(stack, 0), self = tensor(stack, 1);
+  TORCH_CHECK(strided(gradient) && strided(self), "takes strided tensors only");
+  const int64_t wanted = stack.at(6).toInt() == 0 && self.dim() > 1 ? self.size(0) : 1;
+  TORCH_CHECK(gradient.numel() == wanted, "the gradient must have ", wanted, " values");
 }
 
 // (self, other, self_num_batch_dims)
@@ -192,6 +207,7 @@ void addMisc(Table& table) {
       {"aten::gelu_backward", likeInput},
       {"aten::_log_softmax_backward_data", likeInput},
       {"aten::_softmax_backward_data", likeInput},
+      {"aten::_masked_softmax_backward", masked},
       {"aten::_remove_batch_dim", insertedDimension},
       {"aten::_stack", stacked},
       {"aten::_chunk_cat", chunked},
@@ -201,6 +217,11 @@ void addMisc(Table& table) {
       {"aten::concatenate.out", someToCat},
       {"aten::index_copy", allStrided},
       {"aten::index_copy_", allStrided},
+      {"aten::index_add", allStrided},
+      {"aten::index_add_", allStrided},
+      {"aten::index_reduce", allStrided},
+      {"aten::index_reduce_", allStrided},
+      {"aten::multi_margin_loss_backward", marginBackward},
       {"aten::nll_loss_forward", allStrided},
       {"aten::nll_loss_backward", classified},
       {"aten::nll_loss2d_forward", allStrided},

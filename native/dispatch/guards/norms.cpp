@@ -74,6 +74,11 @@ void batchNormBackward(const Stack& stack) {
               "gradient must have the input's shape, and the statistics that were used must be there");
 }
 
+// (impl_index, input, grad_output, ...): an empty input is summed over all dimensions but the second.
+void batchNormOfImplBackward(const Stack& stack) {
+  TORCH_CHECK(strided(tensor(stack, 1)) && tensor(stack, 1).dim() >= 2, "input must have channels in its second dimension");
+}
+
 // (grad_out, input, normalized_shape, mean, rstd, weight?, bias?, ...)
 void layerNormBackward(const Stack& stack) {
   const auto input = tensor(stack, 1), mean = tensor(stack, 3), rstd = tensor(stack, 4);
@@ -117,6 +122,7 @@ void addNorms(Table& table) {
       {"aten::_native_batch_norm_legit_no_training", batchNorm},
       {"aten::native_batch_norm_backward", batchNormBackward},
       {"aten::batch_norm_backward", batchNormBackward},
+      {"aten::_batch_norm_impl_index_backward", batchNormOfImplBackward},
       {"aten::native_layer_norm_backward", layerNormBackward},
       {"aten::_batch_norm_no_update", batchNorm},
       {"aten::native_group_norm", groupNorm},

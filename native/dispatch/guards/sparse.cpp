@@ -32,6 +32,17 @@ void cooToCsr(const Stack& stack) {
   }
 }
 
+// (diagonals, offsets, shape [2], ...)
+void diagonals(const Stack& stack) {
+  for (const int64_t length : ints(stack, 2)) TORCH_CHECK(length >= 0, "a shape has no negative length");
+}
+
+// (self, size): it is divided by.
+void broadcast(const Stack& stack) {
+  if (!tensor(stack, 0).defined() || tensor(stack, 0).layout() != at::kSparse) return;
+  for (const int64_t length : ints(stack, 1)) TORCH_CHECK(length != 0, "a sparse tensor cannot be broadcast to no elements");
+}
+
 // (batch_sizes)
 void nestedSizes(const Stack& stack) {
   const auto sizes = tensor(stack, 0);
@@ -80,6 +91,10 @@ void addSparse(Table& table) {
     table.emplace(std::string("aten::") + name, anySparse);
   }
   table.merge(Table{
+      {"aten::_spdiags", diagonals},
+      {"aten::broadcast_to", broadcast},
+      {"aten::_sparse_broadcast_to", broadcast},
+      {"aten::_sparse_broadcast_to_copy", broadcast},
       {"aten::_nested_select_backward", nestedSelectBackward},
       {"aten::_nested_view_from_buffer", nestedView},
       {"aten::_nested_view_from_buffer_copy", nestedView},
