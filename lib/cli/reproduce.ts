@@ -2,7 +2,6 @@
 
 import { join } from 'node:path'
 import { Argument, type Command } from 'commander'
-import { makeFolder } from '../output-folder.js'
 import type { Config } from '../training/config.js'
 import {
   defineCommand,
@@ -109,6 +108,7 @@ async function scoreRow(
 
 async function reproduceRow(row: Row, settings: Config, context: Context): Promise<ReproducedRow> {
   const trained = await trainRun(row, settings, context)
+  const { makeFolder } = await import('../output-folder.js')
   await makeFolder(join(context.folder, row.id))
   const predictions = await predictRow(row, trained, context)
   const { id, name, steps, paper, note } = row

@@ -41,7 +41,7 @@ esac
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'bootstrap-'))
   clone = join(folder, 'clone')
-  for (const name of ['bootstrap.mjs', 'libtorch'])
+  for (const name of ['bootstrap.mjs', 'make-folder.mjs', 'libtorch'])
     cpSync(join(scripts, name), join(clone, 'scripts', name), { recursive: true })
   put(join(clone, 'package.json'), '{"binary":{"napi_versions":[9]}}')
   put(
