@@ -9,10 +9,10 @@ import frames
 import schemas
 
 SEED = 7
-# What they give is whatever lay in memory.
+# What they give is whatever lay in memory, or an address.
 UNINITIALIZED = {"empty", "empty_like", "empty_strided", "empty_permuted", "empty_quantized", "new_empty",
                  "new_empty_strided", "_empty_affine_quantized", "_empty_per_channel_affine_quantized",
-                 "_sparse_compressed_tensor_with_dims"}
+                 "_sparse_compressed_tensor_with_dims", "fbgemm_pack_gemm_matrix_fp16"}
 M_PERTURB = -6
 libc = ctypes.CDLL(None)
 DTYPES = {torch.ops.aten.promote_types(dtype, dtype): frames.name_of(dtype)
@@ -147,7 +147,7 @@ def case(name, bound, source):
     named_dtypes(schema, second[0])
     uninitialized = schemas.base_name(name) in UNINITIALIZED
     if uninitialized:
-        second[3].bytes[:] = bytes(byte ^ 0xFF for byte in second[3].bytes)
+        second[3].bytes[:] = bytes(byte ^ 0xFF for byte in results.bytes)
     determined = mark(answer, results, second[0], second[3]) and not uninitialized
     before = frames.Body()
     unchanged = [frames.encode_result(frames.decode_input(spec, body), before) for spec in header["tensors"]]

@@ -113,7 +113,9 @@ def encode_result(tensor, body):
     parts = parts_of(tensor)
     if parts:
         return {**head(tensor), **parts[0], "parts": {k: encode_result(v, body) for k, v in parts[1].items()}}
-    values = torch.empty(tensor.shape, dtype=tensor.dtype).copy_(tensor)
+    # A copy of bools makes 1 of any garbage in them.
+    plain = tensor.view(torch.uint8) if tensor.dtype is torch.bool else tensor
+    values = torch.empty(plain.shape, dtype=plain.dtype).copy_(plain)
     return {**head(tensor), "strides": list(tensor.stride()), "values": body.add(raw(values))}
 
 

@@ -307,6 +307,8 @@ async function replayRefused({ header, body }, report) {
   )
   try {
     await torch.call(header.op, args, named)
+    // Where the result's shape is known at once, the error comes when the call is run.
+    await torch.synchronize()
   } catch (error) {
     if (error.code === 'ERR_OP' || error.code === 'ERR_OUT_OF_MEMORY') return
     throw error
