@@ -14,11 +14,11 @@ namespace {
 
 // Operators that other parts of PyTorch (process groups, compilers, mobile runtimes) call with arguments which
 // those made themselves: addresses, packed weights, names of groups. None of them can be checked here.
-constexpr std::array<std::string_view, 22> kInternal = {
+constexpr std::array<std::string_view, 24> kInternal = {
     "_c10d_functional", "_c10d_functional_autograd", "_dtensor", "_native",  "_quantized", "_test",      "c10d",
     "debugprims",       "export",                    "inductor", "mkl",      "mkldnn",     "nnapi",      "onednn",
     "prepacked",        "profiler",                  "sparse",   "symm_mem", "xnnpack",    "static_runtime",
-    "inductor_prims",   "cuda"};
+    "inductor_prims",   "cuda",                      "quantization", "mkldnn_prepacked"};
 
 // In the namespace `quantized`: weights packed into objects that no tensor holds, or into bytes of a private format.
 constexpr std::array<std::string_view, 4> kPacked = {"pack", "rowwise_offsets", "fp16", "make_quantized_cell_params"};

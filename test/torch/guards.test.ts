@@ -246,6 +246,12 @@ const calls: [string, string, Arguments, Arguments][] = [
     () => [volume(), volume(), [0, 0, 0, 0, 0, 0]],
   ],
   [
+    'the gradient of another batch',
+    'aten::replication_pad3d_backward',
+    () => [volume(), torch.ones([3, 2, 3, 3, 3]), [0, 0, 0, 0, 0, 0]],
+    () => [volume(), volume(), [0, 0, 0, 0, 0, 0]],
+  ],
+  [
     'matrices in the place of volumes',
     'aten::replication_pad3d_backward',
     () => [torch.ones([4, 4]), torch.ones([4, 4]), [0, 0, 0, 0, 0, 0]],
@@ -274,6 +280,30 @@ const calls: [string, string, Arguments, Arguments][] = [
     'aten::rrelu_with_noise',
     () => [grid(), torch.ones([1]).expand([1, 2, 3, 3]), 0.1, 0.3, true],
     () => [grid(), grid(), 0.1, 0.3, true],
+  ],
+  [
+    'a result that is smaller than its input',
+    'aten::rrelu_with_noise.out',
+    () => [grid(), grid(), 0.1, 0.3, true, null, torch.ones([1])],
+    () => [grid(), grid(), 0.1, 0.3, true, null, grid()],
+  ],
+  [
+    'row bounds that are negative where they are read',
+    'aten::_convert_indices_from_csr_to_coo',
+    () => [torch.call('aten::_neg_view', [int64(0, 1, 2)]), int64(0, 1)],
+    () => [int64(0, 1, 2), int64(0, 1)],
+  ],
+  [
+    'the median of what has one place in memory',
+    'aten::median.dim',
+    () => [torch.ones([1, 3]).expand([5, 3]), 0],
+    () => [torch.ones([5, 1]).expand([5, 3]), 0],
+  ],
+  [
+    'a value of more tokens than the key',
+    'aten::scaled_dot_product_attention',
+    () => [torch.ones([1, 2, 3, 8]), torch.ones([1, 2, 6, 8]), torch.ones([1, 2, 12, 8])],
+    () => [torch.ones([1, 2, 3, 8]), torch.ones([1, 2, 6, 8]), torch.ones([1, 2, 6, 8])],
   ],
   [
     'a cumulative result of another dtype',

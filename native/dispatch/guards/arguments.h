@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/zeros.h>
 #include <c10/util/Exception.h>
 
 #include <algorithm>
@@ -36,7 +37,9 @@ inline bool strided(const at::Tensor& tensor) { return tensor.defined() && !tens
 // fail the capture of a graph.
 inline std::vector<int64_t> valuesOf(const at::Tensor& indices) {
   if (!indices.is_cpu()) return {};
-  const auto flat = indices.to(at::kLong).contiguous();
+  // As kernels get them: views that are negated or have no memory are made whole first.
+  const auto whole = indices._is_zerotensor() ? at::zeros(indices.sizes(), at::kLong) : indices.resolve_neg();
+  const auto flat = whole.to(at::kLong).contiguous();
   return {flat.const_data_ptr<int64_t>(), flat.const_data_ptr<int64_t>() + flat.numel()};
 }
 

@@ -144,6 +144,13 @@ void distancesBackward(const Stack& stack) {
               "wants x1 [.., n, k] and x2 [.., m, k], and gradient and distances of [.., n, m]");
 }
 
+// (query, key, value, ...): the kernel walks through both with the tokens of one.
+void attended(const Stack& stack) {
+  const auto key = tensor(stack, 1), value = tensor(stack, 2);
+  if (!strided(key) || !strided(value) || key.dim() < 2 || value.dim() < 2) return;
+  TORCH_CHECK(key.size(-2) == value.size(-2), "key and value must have as many tokens");
+}
+
 // (grad_out, query, key, value, out, logsumexp, ...): [batch, heads, tokens, width]
 void flashBackward(const Stack& stack) {
   const auto query = tensor(stack, 1), key = tensor(stack, 2), value = tensor(stack, 3), sums = tensor(stack, 5);
@@ -170,6 +177,8 @@ void addMatrices(Table& table) {
       {"aten::_native_multi_head_attention", heads<4>},
       {"aten::_triton_multi_head_attention", heads<4>},
       {"aten::_transformer_encoder_layer_fwd", heads<2>},
+      {"aten::scaled_dot_product_attention", attended},
+      {"aten::_scaled_dot_product_flash_attention_for_cpu", attended},
       {"aten::_cdist_backward", distancesBackward},
       {"aten::_scaled_dot_product_flash_attention_for_cpu_backward", flashBackward},
       {"aten::_fft_r2c", transformed},

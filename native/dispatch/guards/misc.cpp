@@ -108,11 +108,20 @@ void classified(const Stack& stack) {
   }
 }
 
-// (grad_output, self, target, p, margin, weight?, reduction, ...): a gradient for each sample, or one for all.
+// (self, dim, ...): the kernel takes a dimension that has one place in memory for one of a single element.
+void spread(const Stack& stack) {
+  const auto self = tensor(stack, 0);
+  if (!strided(self) || self.dim() == 0) return;
+  const int64_t given = stack.at(1).toInt(), dim = given < 0 ? given + self.dim() : given;
+  TORCH_CHECK(dim < 0 || dim >= self.dim() || self.size(dim) < 2 || self.stride(dim) != 0, "self is expanded along dim: clone it first");
+}
+
+// (grad_output, self, target, ...), reduction at a place: a gradient for each sample, or one for all.
+template <size_t Reduction>
 void marginBackward(const Stack& stack) {
   const auto gradient = tensor(stack, 0), self = tensor(stack, 1);
   TORCH_CHECK(strided(gradient) && strided(self), "takes strided tensors only");
-  const int64_t wanted = stack.at(6).toInt() == 0 && self.dim() > 1 ? self.size(0) : 1;
+  const int64_t wanted = stack.at(Reduction).toInt() == 0 && self.dim() > 1 ? self.size(0) : 1;
   TORCH_CHECK(gradient.numel() == wanted, "the gradient must have ", wanted, " values");
 }
 
@@ -160,6 +169,13 @@ void noisy(const Stack& stack) {
   if (!stack.at(4).toBool()) return;
   TORCH_CHECK(strided(self) && strided(noise) && noise.sizes() == self.sizes() && sameType(noise, self) && noise.is_non_overlapping_and_dense(),
               "noise must have the shape and dtype of self, and fill its memory");
+}
+
+// (self, noise, lower, upper, training, generator, out): out is written as large as self.
+void noisyOut(const Stack& stack) {
+  noisy(stack);
+  TORCH_CHECK(!stack.at(4).toBool() || tensor(stack, 0).numel() == 0 || (sameSizes(tensor(stack, 0), tensor(stack, 6)) && sameType(tensor(stack, 0), tensor(stack, 6))),
+              "out must have the shape and dtype of self");
 }
 
 // (self, dim, out): the kernel makes out as large as it should be, but takes its dtype for that of self.
@@ -221,7 +237,12 @@ void addMisc(Table& table) {
       {"aten::index_add_", allStrided},
       {"aten::index_reduce", allStrided},
       {"aten::index_reduce_", allStrided},
-      {"aten::multi_margin_loss_backward", marginBackward},
+      {"aten::multi_margin_loss_backward", marginBackward<6>},
+      {"aten::multilabel_margin_loss_backward", marginBackward<3>},
+      {"aten::median.dim", spread},
+      {"aten::median.dim_values", spread},
+      {"aten::nanmedian.dim", spread},
+      {"aten::nanmedian.dim_values", spread},
       {"aten::nll_loss_forward", allStrided},
       {"aten::nll_loss_backward", classified},
       {"aten::nll_loss2d_forward", allStrided},
@@ -230,6 +251,8 @@ void addMisc(Table& table) {
       {"aten::range.out", wholeStep},
       {"aten::choose_qparams_optimized", quantizationSearch},
       {"aten::binomial", counted},
+      {"aten::rrelu_with_noise.out", noisyOut},
+      {"aten::rrelu_with_noise_functional", noisy},
       {"aten::rrelu_with_noise", noisy},
       {"aten::rrelu_with_noise_", noisy},
       {"aten::_logcumsumexp.out", sameTypeOut},

@@ -34,6 +34,7 @@ void replicated(const Stack& stack) {
   const auto gradient = tensor(stack, 0), self = tensor(stack, 1);
   TORCH_CHECK(self.dim() == Padded + 1 || self.dim() == Padded + 2, "input must have ", Padded + 1, " or ", Padded + 2, " dimensions");
   TORCH_CHECK(gradient.dim() == self.dim(), "gradient must have the dimensions of the input");
+  TORCH_CHECK(gradient.sizes().slice(0, self.dim() - Padded) == self.sizes().slice(0, self.dim() - Padded), "gradient must have the batch and channels of the input");
   TORCH_CHECK(ints(stack, 2).size() == 2 * Padded, "padding must have ", 2 * Padded, " numbers");
 }
 
