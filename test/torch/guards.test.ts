@@ -336,6 +336,18 @@ const calls: [string, string, Arguments, Arguments][] = [
     () => [torch.call('aten::to_mkldnn', [grid()]), [0, 0], [1, 1], [1, 1], 1],
   ],
   [
+    'attention without tokens',
+    'aten::_scaled_dot_product_flash_attention_for_cpu',
+    () => Array.from({ length: 3 }, () => torch.ones([1, 2, 0, 4])),
+    () => Array.from({ length: 3 }, () => torch.ones([1, 2, 3, 4])),
+  ],
+  [
+    'indices that are one number in memory',
+    'aten::_convert_indices_from_coo_to_csr',
+    () => [int64(1).expand([5]), 3],
+    () => [int64(1).expand([5]).contiguous(), 3],
+  ],
+  [
     'offsets that do not begin with 0',
     'aten::_embedding_bag_per_sample_weights_backward',
     () => [torch.ones([2, 3]), torch.ones([6, 3]), int64(0, 1), int64(1, 2), int64(), 0],

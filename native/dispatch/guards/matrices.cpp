@@ -151,6 +151,15 @@ void attended(const Stack& stack) {
   TORCH_CHECK(key.size(-2) == value.size(-2), "key and value must have as many tokens");
 }
 
+// As `attended`; the public function gives what is empty to other kernels.
+void flash(const Stack& stack) {
+  attended(stack);
+  for (size_t i = 0; i < 3; ++i) {
+    const auto each = tensor(stack, i);
+    TORCH_CHECK(strided(each) && each.dim() == 4 && each.size(1) > 0 && each.size(2) > 0, "all must be [batch, heads, tokens, width] with heads and tokens");
+  }
+}
+
 // (grad_out, query, key, value, out, logsumexp, ...): [batch, heads, tokens, width]
 void flashBackward(const Stack& stack) {
   const auto query = tensor(stack, 1), key = tensor(stack, 2), value = tensor(stack, 3), sums = tensor(stack, 5);
@@ -178,7 +187,7 @@ void addMatrices(Table& table) {
       {"aten::_triton_multi_head_attention", heads<4>},
       {"aten::_transformer_encoder_layer_fwd", heads<2>},
       {"aten::scaled_dot_product_attention", attended},
-      {"aten::_scaled_dot_product_flash_attention_for_cpu", attended},
+      {"aten::_scaled_dot_product_flash_attention_for_cpu", flash},
       {"aten::_cdist_backward", distancesBackward},
       {"aten::_scaled_dot_product_flash_attention_for_cpu_backward", flashBackward},
       {"aten::_fft_r2c", transformed},

@@ -24,7 +24,8 @@ void csrToCoo(const Stack& stack) {
 void cooToCsr(const Stack& stack) {
   const auto rows = tensor(stack, 0);
   const int64_t size = stack.at(1).toInt();
-  TORCH_CHECK(isIndex(rows) && rows.dim() == 1 && size >= 0, "wants row indices [nnz] of an integer dtype on the CPU, and their number of rows");
+  TORCH_CHECK(isIndex(rows) && rows.dim() == 1 && rows.is_contiguous() && size >= 0,
+              "wants contiguous row indices [nnz] of an integer dtype on the CPU, and their number of rows");
   int64_t least = 0;
   for (const int64_t row : valuesOf(rows)) {
     TORCH_CHECK(row >= least && row < size, "the row indices must be sorted and smaller than ", size);
