@@ -81,14 +81,19 @@ export class Readings {
     const batches = this.#waiting
     if (batches.length === 0) return
     this.#waiting = []
-    const all = torch.stack(batches.map(({ values }) => values))
+    // Always as many, with the last one again: an op of a number seen for the first time would be waited for, here
+    // behind all batches that are queued, with the event loop.
+    const rows = Math.max(mostTogether, batches.length)
+    const all = torch.stack(
+      Array.from({ length: rows }, (_, i) => (batches[i] ?? (batches.at(-1) as Waiting)).values),
+    )
     const read = all.data() as Promise<Float32Array>
     all.dispose()
     for (const { values } of batches) values.dispose()
     read.then(
       (numbers) => {
         const seconds = this.#secondsOf(batches.length)
-        const width = numbers.length / batches.length
+        const width = numbers.length / rows
         for (const [i, { resolve }] of batches.entries())
           resolve(outcomeOf(numbers.subarray(i * width, (i + 1) * width), seconds))
       },

@@ -44,14 +44,23 @@ constexpr Group kGroups[] = {
      "/sys/fs/cgroup/memory/memory.stat", "total_inactive_file"},
 };
 
-// What a limit on the process's address space (ulimit -v) leaves.
-uint64_t addressSpaceLeft() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return kUnknown;
-  const uint64_t pages = numberIn("/proc/self/statm");
-  if (pages == kUnknown) return kUnknown;
-  const uint64_t used = pages * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-  return limit.rlim_cur - std::min<uint64_t>(limit.rlim_cur, used);
+// Of a limit on the process tensors leave this much: V8 ends the process where it gets nothing.
+constexpr uint64_t kReserve = uint64_t{128} << 20;
+
+// What limits on the process leave: on its address space (ulimit -v) and on its data (ulimit -d).
+uint64_t limitsLeft() {
+  rlimit space{}, data{};
+  getrlimit(RLIMIT_AS, &space);
+  getrlimit(RLIMIT_DATA, &data);
+  if (space.rlim_cur == RLIM_INFINITY && data.rlim_cur == RLIM_INFINITY) return kUnknown;
+  uint64_t size = 0, resident = 0, shared = 0, text = 0, library = 0, dataAndStack = 0;
+  std::ifstream pages("/proc/self/statm");
+  if (!(pages >> size >> resident >> shared >> text >> library >> dataAndStack)) return kUnknown;
+  const auto left = [](const rlimit& limit, uint64_t used) {
+    const uint64_t kept = used * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) + kReserve;
+    return limit.rlim_cur == RLIM_INFINITY ? kUnknown : limit.rlim_cur - std::min<uint64_t>(limit.rlim_cur, kept);
+  };
+  return std::min(left(space, size), left(data, dataAndStack));
 }
 
 }  // namespace
@@ -71,7 +80,7 @@ PhysicalMemory physicalMemory() {
     memory.total = limit;
     memory.available = std::min(memory.available, limit - std::min(limit, held));
   }
-  memory.available = std::min(memory.available, addressSpaceLeft());
+  memory.available = std::min(memory.available, limitsLeft());
   return memory;
 }
 

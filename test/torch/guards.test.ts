@@ -9,8 +9,11 @@ type Arguments = () => unknown[]
 
 const quantized = () =>
   torch.call('aten::quantize_per_tensor', [torch.ones([2, 2]), 0.5, 0, 'quint8'])
+const quantizedVolume = () =>
+  torch.call('aten::quantize_per_tensor', [torch.ones([3, 3, 3, 1]), 0.5, 0, 'quint8'])
 const grid = () => torch.ones([1, 2, 3, 3])
 const int64 = (...values: number[]) => torch.tensor(values, { dtype: 'int64' })
+const csr = () => torch.call('aten::to_sparse_csr', [torch.ones([2, 2])])
 const state = () => torch.ones([1, 2, 5])
 const weights = () => [[20, 3], [20, 5], [20], [20]].map((shape) => torch.ones(shape))
 const int32 = (...values: number[]) => torch.tensor(values, { dtype: 'int32' })
@@ -346,6 +349,31 @@ const calls: [string, string, Arguments, Arguments][] = [
     'aten::_convert_indices_from_coo_to_csr',
     () => [int64(1).expand([5]), 3],
     () => [int64(1).expand([5]).contiguous(), 3],
+  ],
+  [
+    'a right side without columns',
+    'aten::linalg_lstsq',
+    () => [torch.ones([2, 3]), torch.ones([2, 0]), null, 'gelss'],
+    () => [torch.ones([2, 3]), torch.ones([2, 1]), null, 'gelss'],
+  ],
+  [
+    'an output of no sizes',
+    'aten::_adaptive_avg_pool3d',
+    () => [quantizedVolume(), []],
+    () => [quantizedVolume(), [1, 1, 1]],
+  ],
+  [
+    'a choice without numbers',
+    'aten::_sparse_mm_reduce_impl_backward',
+    () => [csr(), torch.ones([2, 3]), torch.ones([2, 3]), 'amax', int64(), [true, true]],
+    () => [
+      csr(),
+      torch.ones([2, 3]),
+      torch.ones([2, 3]),
+      'amax',
+      torch.zeros([2, 3], { dtype: 'int64' }),
+      [true, true],
+    ],
   ],
   [
     'offsets that do not begin with 0',

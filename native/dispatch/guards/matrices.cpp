@@ -144,6 +144,12 @@ void distancesBackward(const Stack& stack) {
               "wants x1 [.., n, k] and x2 [.., m, k], and gradient and distances of [.., n, m]");
 }
 
+// (self, b, rcond?, driver?): LAPACK's gelss does not take a right side without columns.
+void leastSquares(const Stack& stack) {
+  const auto b = tensor(stack, 1);
+  TORCH_CHECK(!stack.at(3).isString() || stack[3].toStringView() != "gelss" || !strided(b) || b.numel() > 0, "the driver gelss wants a right side with columns");
+}
+
 // (query, key, value, ...): the kernel walks through both with the tokens of one.
 void attended(const Stack& stack) {
   const auto key = tensor(stack, 1), value = tensor(stack, 2);
@@ -180,6 +186,7 @@ void addMatrices(Table& table) {
       {"aten::linalg_lu_solve", luSolve},
       {"aten::linalg_ldl_solve", ldlSolve},
       {"aten::lu_solve", luSolveLegacy},
+      {"aten::linalg_lstsq", leastSquares},
       {"aten::lu_unpack", luUnpack},
       {"aten::triu.out", triangle},
       {"aten::tril.out", triangle},

@@ -81,6 +81,24 @@ void nestedSelectBackward(const Stack& stack) {
   TORCH_CHECK(gradient.dim() == sizes.numel() && gradient.sizes() == at::IntArrayRef(valuesOf(sizes)), "the gradient must have the row's shape");
 }
 
+// (self [M, N], grad_out [M, K], weight [N, K], reduce, arg_out [M, K], ...): for each result which element of self gave it.
+void sparseProductBackward(const Stack& stack) {
+  const auto self = tensor(stack, 0), gradient = tensor(stack, 1), weight = tensor(stack, 2), chosen = tensor(stack, 4);
+  TORCH_CHECK(self.defined() && self.layout() == at::kSparseCsr && self.dim() == 2 && strided(gradient) && strided(weight) && gradient.dim() == 2 &&
+                  weight.dim() == 2 && gradient.size(0) == self.size(0) && weight.size(0) == self.size(1) && weight.size(1) == gradient.size(1) &&
+                  sameType(gradient, self) && sameType(weight, self),
+              "wants self [M, N] in CSR, grad_out [M, K] and weight [N, K] of one dtype");
+  const auto reduce = stack.at(3).toStringView();
+  if (reduce != "amax" && reduce != "amin") return;
+  TORCH_CHECK(sameSizes(chosen, gradient) && chosen.is_contiguous(), "arg_out must have grad_out's shape");
+  within(gradient, chosen, self._nnz() + 1, "arg_out");
+}
+
+// Without kernels for nested tensors, whose ragged sizes they take for numbers.
+void notNested(const Stack& stack) {
+  for (const auto& value : stack) TORCH_CHECK(!value.isTensor() || !value.toTensor().defined() || !value.toTensor().is_nested(), "takes no nested tensors");
+}
+
 }  // namespace
 
 // Gives away its indices or values, or only looks at what it says of itself.
@@ -92,6 +110,10 @@ void addSparse(Table& table) {
     table.emplace(std::string("aten::") + name, anySparse);
   }
   table.merge(Table{
+      {"aten::trapz", notNested},
+      {"aten::trapezoid", notNested},
+      {"aten::cumulative_trapezoid", notNested},
+      {"aten::_sparse_mm_reduce_impl_backward", sparseProductBackward},
       {"aten::_spdiags", diagonals},
       {"aten::broadcast_to", broadcast},
       {"aten::_sparse_broadcast_to", broadcast},
