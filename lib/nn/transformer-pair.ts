@@ -101,7 +101,7 @@ export class Transformer extends Module {
     for (const weight of this.parameters()) if (weight.ndim > 1) init.xavierUniform_(weight)
   }
 
-  /** [size, size]: 0 up to the diagonal, -infinity above it: tokens see only earlier ones. */
+  /** A matrix [size, size]: 0 up to the diagonal, -infinity above it, so that tokens see only earlier ones. */
   static generateSquareSubsequentMask(size: number): Tensor {
     return torch.scope(() => torch.triu(torch.full([size, size], Number.NEGATIVE_INFINITY), 1))
   }

@@ -376,6 +376,18 @@ const calls: [string, string, Arguments, Arguments][] = [
     ],
   ],
   [
+    'a single turned matrix',
+    'aten::_stack',
+    () => [[torch.ones([3, 4]).t()], 1],
+    () => [[torch.ones([3, 4]).t()], 0],
+  ],
+  [
+    'a number turned',
+    'aten::_mkldnn_transpose',
+    () => [torch.call('aten::_mkldnn_reshape', [oneDnn([1]), []]), 0, 0],
+    () => [oneDnn([2, 3]), 0, 1],
+  ],
+  [
     'offsets that do not begin with 0',
     'aten::_embedding_bag_per_sample_weights_backward',
     () => [torch.ones([2, 3]), torch.ones([6, 3]), int64(0, 1), int64(1, 2), int64(), 0],

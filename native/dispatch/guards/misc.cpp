@@ -12,13 +12,17 @@ void insertedDimension(const Stack& stack) {
   TORCH_CHECK(tensor(stack, 0).defined() && dim >= 0 && dim <= tensor(stack, 0).dim(), "out_dim ", dim, " is no place for a dimension");
 }
 
-// _stack(tensors, dim): where all others are contiguous, the kernel takes the first tensor for contiguous too.
+// _stack(tensors, dim): where all others are contiguous, the kernel of float32 and float64 takes the first tensor for
+// contiguous too, unless the new dimension is the last. Along dim 0 it only reads it in another order.
 void stacked(const Stack& stack) {
   const auto tensors = stack.at(0).toTensorVector();
   TORCH_CHECK(!tensors.empty(), "the list of tensors is empty");
-  if (!strided(tensors[0]) || tensors[0].is_non_overlapping_and_dense()) return;
+  if (!strided(tensors[0]) || tensors[0].is_contiguous()) return;
+  if (tensors[0].scalar_type() != at::kFloat && tensors[0].scalar_type() != at::kDouble) return;
+  const int64_t given = stack.at(1).toInt(), dim = given < 0 ? given + tensors[0].dim() + 1 : given;
+  if (dim == tensors[0].dim() || (dim == 0 && tensors[0].is_non_overlapping_and_dense())) return;
   TORCH_CHECK(std::any_of(tensors.begin() + 1, tensors.end(), [](const at::Tensor& each) { return !each.is_contiguous(); }),
-              "the first tensor must fill its memory where all others are contiguous");
+              "the first tensor must be contiguous where all others are");
 }
 
 // (tensors, dim, num_chunks, ...): a tensor without dimensions passes for one that has a first.

@@ -93,6 +93,11 @@ void pooled(const Stack& stack) {
   }
 }
 
+// (self, dim0, dim1)
+void transposed(const Stack& stack) {
+  TORCH_CHECK(tensor(stack, 0).defined() && tensor(stack, 0).dim() > 0, "a number has no dimensions to change");
+}
+
 }  // namespace
 
 void addPacked(Table& table) {
@@ -106,6 +111,8 @@ void addPacked(Table& table) {
       {"aten::_weight_int4pack_mm_for_cpu", fourBitsOfCpu},
       {"aten::mkldnn_reorder_conv2d_weight", reordered<2>},
       {"aten::mkldnn_reorder_conv3d_weight", reordered<3>},
+      {"aten::_mkldnn_transpose", transposed},
+      {"aten::_mkldnn_transpose_", transposed},
       {"aten::mkldnn_linear", linear},
       {"aten::mkldnn_linear_backward", linearBackwardAll},
       {"aten::mkldnn_linear_backward_weights", linearBackwardWeights},

@@ -165,7 +165,6 @@ void addPooling(Table& table) {
       {"aten::_adaptive_avg_pool3d", adaptive<3>},
       {"aten::adaptive_avg_pool2d", adaptive<2>},
       {"aten::adaptive_avg_pool3d", adaptive<3>},
-      {"aten::mkldnn_adaptive_avg_pool2d", adaptive<2>},
       {"aten::_adaptive_avg_pool2d_backward", averagePool<2>},
       {"aten::_adaptive_avg_pool3d_backward", averagePool<3>},
       {"aten::adaptive_avg_pool3d_backward", averagePool<3>},
