@@ -7,6 +7,7 @@ import { Module } from './module.js'
 import { LayerNorm } from './normalization.js'
 import { type Optional, optional } from './optional.js'
 import {
+  layerDefaults,
   TransformerDecoder,
   TransformerDecoderLayer,
   TransformerEncoder,
@@ -44,13 +45,7 @@ const defaults: Required<TransformerOptions> = {
   nhead: 8,
   numEncoderLayers: 6,
   numDecoderLayers: 6,
-  dimFeedforward: 2048,
-  dropout: 0.1,
-  activation: 'relu',
-  layerNormEps: 1e-5,
-  batchFirst: false,
-  normFirst: false,
-  bias: true,
+  ...layerDefaults,
 }
 
 /** Layers that start alike, as copies of one do: the first draws, the others take its values. */

@@ -36,17 +36,18 @@ export interface EncoderMasks {
   isCausal?: boolean
 }
 
+export const layerDefaults: Required<TransformerLayerOptions> = {
+  dimFeedforward: 2048,
+  dropout: 0.1,
+  activation: 'relu',
+  layerNormEps: 1e-5,
+  batchFirst: false,
+  normFirst: false,
+  bias: true,
+}
+
 function complete(options: TransformerLayerOptions): Required<TransformerLayerOptions> {
-  return {
-    dimFeedforward: 2048,
-    dropout: 0.1,
-    activation: 'relu',
-    layerNormEps: 1e-5,
-    batchFirst: false,
-    normFirst: false,
-    bias: true,
-    ...options,
-  }
+  return { ...layerDefaults, ...options }
 }
 
 /** x + attention(x), then x + feedForward(x), each with its norm. */
