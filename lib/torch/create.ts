@@ -4,8 +4,16 @@ import { addon } from './addon.js'
 import { call } from './call.js'
 import { to } from './conversion.js'
 import { canonicalDevice, isCuda, withDevice } from './device.js'
-import { type DType, dtypeNumber, dtypeOf, type TypedArray } from './dtype.js'
+import {
+  type DType,
+  dtypeNumber,
+  dtypeOf,
+  elementBytes,
+  isComplex,
+  type TypedArray,
+} from './dtype.js'
 import { takeId } from './handles.js'
+import type { Complex } from './scalar.js'
 import { contiguousStrides, intern } from './signature.js'
 import { Tensor } from './tensor.js'
 
@@ -15,7 +23,7 @@ export interface TensorOptions {
   requiresGrad?: boolean
 }
 
-export type Values = number | bigint | boolean | readonly Values[]
+export type Values = Element | readonly Values[]
 
 /** A tensor of a shape over the bytes of `source`, which are copied; on `cpu` or a CUDA device. */
 function fromBytes(
@@ -64,15 +72,26 @@ function shapeOf(values: Values): number[] {
   return shape
 }
 
-function flatten(values: Values, shape: readonly number[], depth: number, out: unknown[]): void {
+function flatten(values: Values, shape: readonly number[], depth: number, out: Element[]): void {
   if (!Array.isArray(values)) {
     if (depth !== shape.length) throw ragged()
-    if (!['number', 'bigint', 'boolean'].includes(typeof values)) throw noValues()
-    out.push(values)
+    out.push(element(values))
     return
   }
   if (depth >= shape.length || values.length !== shape[depth]) throw ragged()
   for (const value of values) flatten(value as Values, shape, depth + 1, out)
+}
+
+type Element = number | bigint | boolean | Complex
+
+/** Read once: what is checked is what is used, also of an object with getters. */
+function element(value: unknown): Element {
+  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') {
+    return value
+  }
+  const { re, im } = Object(value) as Partial<Complex>
+  if (typeof re !== 'number' || typeof im !== 'number') throw noValues()
+  return { re, im }
 }
 
 function ragged(): LandmarkDiffusionError {
@@ -85,7 +104,7 @@ function ragged(): LandmarkDiffusionError {
 function noValues(): LandmarkDiffusionError {
   return new LandmarkDiffusionError(
     'ERR_SCHEMA',
-    `tensor() takes numbers, booleans and BigInts, alone or in arrays nested at most ${mostDimensions} deep`,
+    `tensor() takes numbers, booleans, BigInts and complex numbers { re, im }, alone or in arrays nested at most ${mostDimensions} deep`,
   )
 }
 
@@ -101,47 +120,64 @@ function isShape(shape: readonly number[]): boolean {
   )
 }
 
-function pack(values: readonly unknown[], dtype: DType | undefined): TypedArray {
-  if (values.every((value) => typeof value === 'boolean')) {
-    if (values.length > 0) return Uint8Array.from(values as boolean[], Number)
+interface Packed {
+  array: TypedArray
+  /** What the elements of `array` mean. */
+  dtype: DType
+}
+
+/** Values as the typed array that is nearest to `wanted`. */
+function pack(values: readonly Element[], wanted: DType | undefined): Packed {
+  if (values.length > 0 && values.every((value) => typeof value === 'boolean')) {
+    return { array: Uint8Array.from(values as boolean[], Number), dtype: 'bool' }
   }
-  if (values.some((value) => typeof value === 'bigint') || dtype === 'int64') {
+  if (values.some((value) => typeof value === 'object')) {
+    return packComplex(values, wanted)
+  }
+  if (values.some((value) => typeof value === 'bigint') || wanted === 'int64') {
     const fraction = values.find((value) => typeof value === 'number' && !Number.isInteger(value))
     if (fraction !== undefined) throw noInteger(fraction)
-    return BigInt64Array.from(values as (number | bigint)[], (value) => BigInt(value))
+    const array = BigInt64Array.from(values as (number | bigint)[], (value) => BigInt(value))
+    return { array, dtype: 'int64' }
   }
   const numbers = values as number[]
-  return dtype === 'float64' ? Float64Array.from(numbers) : Float32Array.from(numbers)
+  return wanted === 'float64'
+    ? { array: Float64Array.from(numbers), dtype: 'float64' }
+    : { array: Float32Array.from(numbers), dtype: 'float32' }
+}
+
+function packComplex(values: readonly Element[], wanted: DType = 'complex64'): Packed {
+  if (!isComplex(wanted)) {
+    throw new LandmarkDiffusionError(
+      'ERR_SCHEMA',
+      `tensor(): complex numbers are no ${wanted}; use 'complex64' or 'complex128'`,
+    )
+  }
+  const parts = values.flatMap((value) =>
+    typeof value === 'object' ? [value.re, value.im] : [Number(value), 0],
+  )
+  return wanted === 'complex128'
+    ? { array: Float64Array.from(parts), dtype: 'complex128' }
+    : { array: Float32Array.from(parts), dtype: 'complex64' }
 }
 
 /**
  * A tensor of values: nested arrays, one number, or a typed array with `shape`. The dtype is that of the
- * typed array; numbers give float32, BigInts int64, booleans bool, unless `dtype` says otherwise (PyTorch
- * makes int64 of whole numbers; JavaScript does not tell 1 from 1.0).
+ * typed array; numbers give float32, BigInts int64, booleans bool, complex numbers `{ re, im }` complex64, unless
+ * `dtype` says otherwise (PyTorch makes int64 of whole numbers; JavaScript does not tell 1 from 1.0).
  */
 export function tensor(
   values: Values | TypedArray,
   options: TensorOptions & { shape?: readonly number[] } = {},
 ): Tensor {
-  let array: TypedArray
-  let shape: readonly number[]
-  let boolean = false
-  if (ArrayBuffer.isView(values)) {
-    array = values as TypedArray
-    shape = options.shape ?? [array.length]
-  } else {
-    const found = shapeOf(values)
-    const flat: unknown[] = []
-    flatten(values, found, 0, flat)
-    array = pack(flat, options.dtype)
-    boolean = flat.length > 0 && flat.every((value) => typeof value === 'boolean')
-    shape = options.shape ?? found
-  }
-  const own = boolean ? 'bool' : dtypeOf(array)
-  const { dtype = own, device = 'cpu', requiresGrad = false } = options
-  // The bits of a half-precision or complex tensor come as the typed array that data() gives.
-  const reinterpreted = ArrayBuffer.isView(values) && carries(array, dtype)
-  const source = reinterpreted ? dtype : own
+  const {
+    array,
+    shape,
+    dtype: source,
+  } = ArrayBuffer.isView(values)
+    ? ofTypedArray(values as TypedArray, options)
+    : ofNested(values, options)
+  const { dtype = source, device = 'cpu', requiresGrad = false } = options
   checkLength(array, shape, source)
   // To a GPU the bytes go as they are; what libtorch knows of other devices, it knows of tensors.
   const on = isCuda(device) ? device : 'cpu'
@@ -156,6 +192,27 @@ export function tensor(
   return requiresGrad ? (call('aten::requires_grad_', [result]) as Tensor) : result
 }
 
+type Source = Packed & { shape: readonly number[] }
+
+/** The bits of a half-precision or complex tensor come as the typed array that data() gives. */
+function ofTypedArray(
+  array: TypedArray,
+  { dtype, shape = [array.length] }: { dtype?: DType; shape?: readonly number[] },
+): Source {
+  const own = dtypeOf(array)
+  return { array, shape, dtype: dtype !== undefined && carries(array, dtype) ? dtype : own }
+}
+
+function ofNested(
+  values: Values,
+  { dtype, shape }: { dtype?: DType; shape?: readonly number[] },
+): Source {
+  const found = shapeOf(values)
+  const flat: Element[] = []
+  flatten(values, found, 0, flat)
+  return { ...pack(flat, dtype), shape: shape ?? found }
+}
+
 function carries(array: TypedArray, dtype: DType): boolean {
   if (array instanceof Uint16Array) return dtype === 'float16' || dtype === 'bfloat16'
   if (array instanceof Float32Array) return dtype === 'complex64'
@@ -165,7 +222,7 @@ function carries(array: TypedArray, dtype: DType): boolean {
 
 function checkLength(array: TypedArray, shape: readonly number[], dtype: DType): void {
   if (!isShape(shape)) throw noShape('tensor', shape)
-  const parts = dtype === 'complex64' || dtype === 'complex128' ? 2 : 1
+  const parts = isComplex(dtype) ? 2 : 1
   const wanted = shape.reduce((product, length) => product * length, parts)
   if (wanted !== array.length) {
     throw new LandmarkDiffusionError(
@@ -185,10 +242,10 @@ function noShape(name: string, shape: readonly number[]): LandmarkDiffusionError
   )
 }
 
-/** A tensor over raw little-endian bytes, which are copied. */
+/** A tensor of raw little-endian bytes, which are copied. Without a shape: [as many as there are]. */
 export function fromBuffer(
   bytes: Uint8Array | ArrayBuffer,
-  options: { dtype: DType; shape: readonly number[]; device?: string; requiresGrad?: boolean },
+  options: { dtype: DType; shape?: readonly number[]; device?: string; requiresGrad?: boolean },
 ): Tensor {
   if (!(bytes instanceof Uint8Array || bytes instanceof ArrayBuffer)) {
     throw new LandmarkDiffusionError(
@@ -197,7 +254,8 @@ export function fromBuffer(
     )
   }
   const view = bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes)
-  const { dtype, shape, device = 'cpu', requiresGrad = false } = options
+  const { dtype, device = 'cpu', requiresGrad = false } = options
+  const shape = options.shape ?? [Math.floor(view.byteLength / Math.max(1, elementBytes(dtype)))]
   if (!isShape(shape)) throw noShape('fromBuffer', shape)
   const on = isCuda(device) ? device : 'cpu'
   let made: Tensor

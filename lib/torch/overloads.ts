@@ -6,6 +6,7 @@
 import { closest } from 'fastest-levenshtein'
 import { LandmarkDiffusionError } from '../errors.js'
 import { type Argument, Kind, type Operator, operator } from './operator.js'
+import { spreadList } from './plain.js'
 import { Generator } from './random.js'
 import { isComplexNumber, TypedScalar } from './scalar.js'
 import { Tensor } from './tensor.js'
@@ -231,7 +232,10 @@ export class Overloads {
     const schemas = this.list.map(({ op }) => `  ${op.text}`).join('\n')
     return new LandmarkDiffusionError(
       'ERR_SCHEMA',
-      `${this.base}(${given.join(', ')}) fits none of the overloads:\n${schemas}`,
+      `${this.base}(${given.join(', ')}) fits none of the overloads${spreadList(
+        this.list.map(({ op }) => op),
+        args,
+      )}:\n${schemas}`,
     )
   }
 }

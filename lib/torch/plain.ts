@@ -61,12 +61,20 @@ function wrong(op: Operator, index: number, wanted: string, got: unknown): Landm
   )
 }
 
+/** The remedy for `x.view(2, 3)`, numbers that PyTorch takes for a list; empty where that is not what is wrong. */
+export function spreadList(ops: readonly Operator[], args: readonly unknown[]): string {
+  const first = args.findLastIndex((value) => typeof value !== 'number') + 1
+  const numbers = args.slice(first)
+  const list = ops.some(({ arguments: wanted }) => /int\[\d*\]/i.test(wanted[first]?.type ?? ''))
+  return list && numbers.length > 0 ? `; a list is an array: [${numbers.join(', ')}]` : ''
+}
+
 /** Throws ERR_SCHEMA where a plain value is not what the schema wants. */
 export function checkArguments(op: Operator, args: readonly unknown[]): void {
   if (args.length > op.arguments.length) {
     throw new LandmarkDiffusionError(
       'ERR_SCHEMA',
-      `${op.name} takes ${op.arguments.length} arguments, got ${args.length}. Schema: ${op.text}`,
+      `${op.name} takes ${op.arguments.length} arguments, got ${args.length}${spreadList([op], args)}. Schema: ${op.text}`,
     )
   }
   let elements = 0

@@ -44,6 +44,37 @@ describe('making tensors and reading them', () => {
     ])
   })
 
+  test('complex values nest as they are printed, beside plain numbers', async () => {
+    const values = [
+      [
+        { re: 1, im: -2 },
+        { re: 0.5, im: 0 },
+      ],
+    ]
+    expect(torch.tensor(values).dtype).toBe('complex64')
+    expect(await torch.tensor(values).tolist()).toEqual(values)
+    const third = torch.tensor([1 / 3, { re: 0, im: 1 / 3 }], { dtype: 'complex128' })
+    expect(await third.tolist()).toEqual([
+      { re: 1 / 3, im: 0 },
+      { re: 0, im: 1 / 3 },
+    ])
+    expect(() => torch.tensor([{ re: 1, im: 2 }], { dtype: 'float32' })).toThrow(/are no float32/)
+  })
+
+  test('bytes without a shape are one dimension', async () => {
+    const { buffer } = new Float32Array([1, 2, 3])
+    expect(await torch.fromBuffer(buffer, { dtype: 'float32' }).tolist()).toEqual([1, 2, 3])
+    expect(() => torch.fromBuffer(new Uint8Array(7), { dtype: 'float32' })).toThrow(/7/)
+  })
+
+  test('numbers in the place of a list are answered with the list', () => {
+    const x = torch.ones([6])
+    const view = x.view as (...sizes: number[]) => torch.Tensor
+    const reshape = x.reshape as (...sizes: number[]) => torch.Tensor
+    expect(() => view.call(x, 2, 3)).toThrow(/a list is an array: \[2, 3\]/)
+    expect(() => reshape.call(x, 2, 3)).toThrow(/a list is an array: \[2, 3\]/)
+  })
+
   test('nested arrays nest back, also when a dimension is empty', async () => {
     const values = [
       [
