@@ -1,5 +1,7 @@
 /** CyclicLR (Smith 2015), as `torch.optim.lr_scheduler.CyclicLR`; it leaves the momentum alone. */
 import { LandmarkDiffusionError } from '../errors.js'
+import { type Optional, optional } from '../nn/optional.js'
+import { wantNumber } from '../torch/wants.js'
 import { type AnyOptimizer, LRScheduler } from './lr-scheduler.js'
 
 export interface CyclicOptions {
@@ -13,23 +15,31 @@ export interface CyclicOptions {
   gamma?: number
 }
 
+type CyclicDefaults = Required<Omit<CyclicOptions, 'stepSizeDown'>> & {
+  stepSizeDown: number | null
+}
+
+type CyclicArguments = Optional<
+  [stepSizeUp: number, stepSizeDown: number, mode: CyclicOptions['mode'], gamma: number],
+  CyclicOptions
+>
+
 /** From `baseLr` up to `maxLr` and back, again and again. */
 export class CyclicLR extends LRScheduler {
   readonly #rates: { baseLr: number; maxLr: number }
   readonly #options: Required<CyclicOptions>
 
-  constructor(
-    optimizer: AnyOptimizer,
-    baseLr: number,
-    maxLr: number,
-    {
-      stepSizeUp = 2000,
-      stepSizeDown = stepSizeUp,
-      mode = 'triangular',
-      gamma = 1,
-    }: CyclicOptions = {},
-  ) {
+  constructor(optimizer: AnyOptimizer, baseLr: number, maxLr: number, ...rest: CyclicArguments) {
     super(optimizer)
+    wantNumber(baseLr, 'baseLr')
+    wantNumber(maxLr, 'maxLr')
+    const { stepSizeUp, mode, gamma, ...given } = optional<CyclicDefaults>('CyclicLR', rest, {
+      stepSizeUp: 2000,
+      stepSizeDown: null,
+      mode: 'triangular',
+      gamma: 1,
+    })
+    const stepSizeDown = given.stepSizeDown ?? stepSizeUp
     if (!(stepSizeUp > 0 && stepSizeDown > 0)) {
       throw new LandmarkDiffusionError(
         'ERR_SCHEMA',

@@ -3,7 +3,8 @@
  * an optimiser's groups. Each is a formula of the count of `step()` calls, so it resumes from that count.
  */
 import { LandmarkDiffusionError } from '../errors.js'
-import { listOf } from '../torch/wants.js'
+import { type Optional, optional } from '../nn/optional.js'
+import { listOf, wantNumber } from '../torch/wants.js'
 import type { Optimizer } from './optimizer.js'
 
 export type AnyOptimizer = Pick<Optimizer<{ lr: number }>, 'paramGroups'>
@@ -122,15 +123,19 @@ export class MultiplicativeLR extends LRScheduler {
   }
 }
 
+/** Factor of each cut; default 0.1. */
+type GammaArguments = Optional<[gamma: number], { gamma?: number }>
+
 /** base * gamma^floor(n / stepSize). */
 export class StepLR extends LRScheduler {
   readonly #stepSize: number
   readonly #gamma: number
 
-  constructor(optimizer: AnyOptimizer, stepSize: number, { gamma = 0.1 } = {}) {
+  constructor(optimizer: AnyOptimizer, stepSize: number, ...rest: GammaArguments) {
     super(optimizer)
+    wantNumber(stepSize, 'stepSize')
     this.#stepSize = stepSize
-    this.#gamma = gamma
+    this.#gamma = optional('StepLR', rest, { gamma: 0.1 }).gamma
     this.apply()
   }
 
@@ -144,10 +149,10 @@ export class MultiStepLR extends LRScheduler {
   readonly #milestones: readonly number[]
   readonly #gamma: number
 
-  constructor(optimizer: AnyOptimizer, milestones: readonly number[], { gamma = 0.1 } = {}) {
+  constructor(optimizer: AnyOptimizer, milestones: readonly number[], ...rest: GammaArguments) {
     super(optimizer)
     this.#milestones = listOf(milestones, 'the milestones')
-    this.#gamma = gamma
+    this.#gamma = optional('MultiStepLR', rest, { gamma: 0.1 }).gamma
     this.apply()
   }
 
@@ -156,13 +161,19 @@ export class MultiStepLR extends LRScheduler {
   }
 }
 
+type ConstantArguments = Optional<
+  [factor: number, totalIters: number],
+  { factor?: number; totalIters?: number }
+>
+
 /** base * factor for the first totalIters steps, then base. */
 export class ConstantLR extends LRScheduler {
   readonly #factor: number
   readonly #total: number
 
-  constructor(optimizer: AnyOptimizer, { factor = 1 / 3, totalIters = 5 } = {}) {
+  constructor(optimizer: AnyOptimizer, ...rest: ConstantArguments) {
     super(optimizer)
+    const { factor, totalIters } = optional('ConstantLR', rest, { factor: 1 / 3, totalIters: 5 })
     this.#factor = factor
     this.#total = totalIters
     this.apply()
@@ -173,17 +184,21 @@ export class ConstantLR extends LRScheduler {
   }
 }
 
+type LinearArguments = Optional<
+  [startFactor: number, endFactor: number, totalIters: number],
+  { startFactor?: number; endFactor?: number; totalIters?: number }
+>
+
 /** A straight line from base * startFactor to base * endFactor in totalIters steps. */
 export class LinearLR extends LRScheduler {
   readonly #start: number
   readonly #end: number
   readonly #total: number
 
-  constructor(
-    optimizer: AnyOptimizer,
-    { startFactor = 1 / 3, endFactor = 1, totalIters = 5 } = {},
-  ) {
+  constructor(optimizer: AnyOptimizer, ...rest: LinearArguments) {
     super(optimizer)
+    const defaults = { startFactor: 1 / 3, endFactor: 1, totalIters: 5 }
+    const { startFactor, endFactor, totalIters } = optional('LinearLR', rest, defaults)
     this.#start = startFactor
     this.#end = endFactor
     this.#total = totalIters
@@ -202,6 +217,7 @@ export class ExponentialLR extends LRScheduler {
 
   constructor(optimizer: AnyOptimizer, gamma: number) {
     super(optimizer)
+    wantNumber(gamma, 'gamma')
     this.#gamma = gamma
     this.apply()
   }
@@ -211,13 +227,19 @@ export class ExponentialLR extends LRScheduler {
   }
 }
 
+type PolynomialArguments = Optional<
+  [totalIters: number, power: number],
+  { totalIters?: number; power?: number }
+>
+
 /** base * (1 - n / totalIters)^power, then 0. */
 export class PolynomialLR extends LRScheduler {
   readonly #total: number
   readonly #power: number
 
-  constructor(optimizer: AnyOptimizer, { totalIters = 5, power = 1 } = {}) {
+  constructor(optimizer: AnyOptimizer, ...rest: PolynomialArguments) {
     super(optimizer)
+    const { totalIters, power } = optional('PolynomialLR', rest, { totalIters: 5, power: 1 })
     this.#total = totalIters
     this.#power = power
     this.apply()
@@ -228,15 +250,18 @@ export class PolynomialLR extends LRScheduler {
   }
 }
 
+type CosineArguments = Optional<[etaMin: number], { etaMin?: number }>
+
 /** etaMin + (base - etaMin) (1 + cos(pi n / tMax)) / 2 (Loshchilov and Hutter 2017): down in tMax steps, and up again after. */
 export class CosineAnnealingLR extends LRScheduler {
   readonly #tMax: number
   readonly #etaMin: number
 
-  constructor(optimizer: AnyOptimizer, tMax: number, { etaMin = 0 } = {}) {
+  constructor(optimizer: AnyOptimizer, tMax: number, ...rest: CosineArguments) {
     super(optimizer)
+    wantNumber(tMax, 'tMax')
     this.#tMax = tMax
-    this.#etaMin = etaMin
+    this.#etaMin = optional('CosineAnnealingLR', rest, { etaMin: 0 }).etaMin
     this.apply()
   }
 
@@ -246,14 +271,21 @@ export class CosineAnnealingLR extends LRScheduler {
   }
 }
 
+type RestartArguments = Optional<
+  [tMult: number, etaMin: number],
+  { tMult?: number; etaMin?: number }
+>
+
 /** Cosine annealing that restarts after t0 steps, then after t0 tMult, t0 tMult^2, ... (Loshchilov and Hutter 2017). */
 export class CosineAnnealingWarmRestarts extends LRScheduler {
   readonly #t0: number
   readonly #tMult: number
   readonly #etaMin: number
 
-  constructor(optimizer: AnyOptimizer, t0: number, { tMult = 1, etaMin = 0 } = {}) {
+  constructor(optimizer: AnyOptimizer, t0: number, ...rest: RestartArguments) {
     super(optimizer)
+    const defaults = { tMult: 1, etaMin: 0 }
+    const { tMult, etaMin } = optional('CosineAnnealingWarmRestarts', rest, defaults)
     if (!(Number.isInteger(t0) && t0 > 0 && Number.isInteger(tMult) && tMult > 0)) {
       throw new LandmarkDiffusionError(
         'ERR_SCHEMA',
@@ -295,7 +327,15 @@ export class OneCycleLR extends LRScheduler {
 
   constructor(optimizer: AnyOptimizer, options: OneCycleOptions) {
     super(optimizer)
-    this.#options = { pctStart: 0.3, divFactor: 25, finalDivFactor: 1e4, ...options }
+    wantNumber(Object(options).maxLr, 'maxLr')
+    wantNumber(Object(options).totalSteps, 'totalSteps')
+    this.#options = optional<Required<OneCycleOptions>>('OneCycleLR', [options], {
+      maxLr: options.maxLr,
+      totalSteps: options.totalSteps,
+      pctStart: 0.3,
+      divFactor: 25,
+      finalDivFactor: 1e4,
+    })
     this.apply()
   }
 
@@ -343,82 +383,5 @@ export class SequentialLR extends LRScheduler {
     const index = this.#milestones.filter((milestone) => milestone <= epoch).length
     const since = epoch - (index === 0 ? 0 : (this.#milestones[index - 1] as number))
     return (this.#schedulers[index] as LRScheduler).rate(base, since)
-  }
-}
-
-export interface PlateauOptions {
-  /** Whether a smaller or a larger metric is better; default 'min'. */
-  mode?: 'min' | 'max'
-  /** Default 0.1. */
-  factor?: number
-  /** Calls without improvement that are borne; default 10. */
-  patience?: number
-  /** Least relative improvement that counts; default 1e-4. */
-  threshold?: number
-  /** Calls after a cut in which nothing counts; default 0. */
-  cooldown?: number
-  /** Default 0. */
-  minLr?: number
-}
-
-/** Cuts the rates by `factor` when the metric given to `step` has not improved for `patience` calls. */
-export class ReduceLROnPlateau {
-  readonly #optimizer: AnyOptimizer
-  readonly #options: Required<PlateauOptions>
-  #state: { best: number | null; bad: number; cooldown: number } = {
-    best: null,
-    bad: 0,
-    cooldown: 0,
-  }
-
-  constructor(optimizer: AnyOptimizer, options: PlateauOptions = {}) {
-    this.#optimizer = optimizer
-    this.#options = {
-      mode: 'min',
-      factor: 0.1,
-      patience: 10,
-      threshold: 1e-4,
-      cooldown: 0,
-      minLr: 0,
-      ...options,
-    }
-  }
-
-  step(metric: number): void {
-    const { factor, patience, cooldown, minLr } = this.#options
-    const state = this.#state
-    if (this.#better(metric)) {
-      state.best = metric
-      state.bad = 0
-    } else {
-      state.bad += 1
-    }
-    if (state.cooldown > 0) {
-      state.cooldown -= 1
-      state.bad = 0
-    }
-    if (state.bad <= patience) return
-    for (const group of this.#optimizer.paramGroups) group.lr = Math.max(group.lr * factor, minLr)
-    state.cooldown = cooldown
-    state.bad = 0
-  }
-
-  getLastLr(): number[] {
-    return this.#optimizer.paramGroups.map(({ lr }) => lr)
-  }
-
-  stateDict(): { best: number | null; bad: number; cooldown: number } {
-    return { ...this.#state }
-  }
-
-  loadStateDict(state: { best: number | null; bad: number; cooldown: number }): void {
-    this.#state = { ...state }
-  }
-
-  #better(metric: number): boolean {
-    const { mode, threshold } = this.#options
-    const { best } = this.#state
-    if (best === null) return !Number.isNaN(metric)
-    return mode === 'min' ? metric < best * (1 - threshold) : metric > best * (1 + threshold)
   }
 }

@@ -23,6 +23,10 @@ export function wantFunction(value: unknown, what: string): void {
   if (typeof value !== 'function') throw wrong(what, 'a function', value)
 }
 
+export function wantNumber(value: unknown, what: string): asserts value is number {
+  if (typeof value !== 'number') throw wrong(what, 'a number', value)
+}
+
 export function wantText(value: unknown, what: string): asserts value is string {
   if (typeof value !== 'string') throw wrong(what, 'a text', value)
 }

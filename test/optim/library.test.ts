@@ -195,6 +195,22 @@ describe('learning-rate schedulers', () => {
     },
   )
 
+  it("options stand in PyTorch's order or in an object, and wrong ones are named", () => {
+    const on = () => optimizer() as unknown as AnyOptimizer
+    const { StepLR, LinearLR, CyclicLR, ReduceLROnPlateau } = optim.lrScheduler
+    const rate = (scheduler: optim.lrScheduler.LRScheduler) => {
+      scheduler.step()
+      return scheduler.getLastLr()[0]
+    }
+    expect(rate(new StepLR(on(), 1, 0.5))).toBe(rate(new StepLR(on(), 1, { gamma: 0.5 })))
+    expect(rate(new StepLR(on(), 1, 0.5))).toBeCloseTo(0.2, 12)
+    expect(rate(new LinearLR(on(), 0.5, 1, 2))).toBeCloseTo(0.3, 12)
+    expect(rate(new CyclicLR(on(), 0.1, 0.3, 2))).toBeCloseTo(0.2, 12)
+    expect(() => new StepLR(on(), { stepSize: 1 } as never)).toThrow(/stepSize must be a number/)
+    expect(() => new StepLR(on(), 1, { gama: 0.5 } as never)).toThrow(/Did you mean 'gamma'/)
+    expect(() => new ReduceLROnPlateau(on(), { patienc: 1 } as never)).toThrow(/'patience'/)
+  })
+
   it('MultiplicativeLR multiplies what is there', () => {
     const target = optimizer()
     const on = target as unknown as AnyOptimizer
