@@ -115,14 +115,16 @@ function fail(index, call, reason) {
 async function run(from) {
   const path = join(folder, `${from}.log`)
   const log = new Log(path)
-  // A limit on data, so that a call that asks for too much fails in its own process and not in the machine. A
-  // sanitizer's runtime reserves far more than that, and uses little of it.
+  // A limit on data, so that a call that asks for too much fails in its own process and not in the machine. Not where
+  // a sanitizer's runtime is preloaded: it reserves far more than that and uses little of it, and ThreadSanitizer's
+  // ends a shell.
   const sanitized = 'ASAN_OPTIONS' in process.env || 'TSAN_OPTIONS' in process.env
-  const limits = `ulimit -c 0; ${sanitized ? '' : 'ulimit -d 3000000; '}exec "$0" "$@"`
+  const limits = ['sh', '-c', 'ulimit -c 0; ulimit -d 3000000; exec "$0" "$@"']
   const { operators: only, mutate, objects, sweep } = values
   const kind = JSON.stringify({ only, mutate, objects, sweep })
   const args = [values.seed, from, end, path, kind]
-  const running = spawn('sh', ['-c', limits, process.execPath, child, ...args.map(String)], {
+  const words = [...(sanitized ? [] : limits), process.execPath, child, ...args.map(String)]
+  const running = spawn(words[0], words.slice(1), {
     stdio: ['ignore', 'ignore', 'pipe'],
     // Functions that save take odd paths.
     cwd: folder,

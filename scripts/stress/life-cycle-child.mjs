@@ -44,6 +44,16 @@ const activities = {
     const w = torch.randn([64, 64], { requiresGrad: true })
     for (let i = 1 + random.int(8); i > 0; i--) w.matmul(w).tanh().mean().backward()
   },
+  /** Runs for up to a second, so that the end meets a full queue. */
+  burst() {
+    if (random.int(5) !== 0) return
+    const w = torch.randn([64, 64], { requiresGrad: true })
+    const [x, kernel] = [torch.randn([1, 4, 32, 32]), torch.randn([4, 4, 3, 3])]
+    for (let i = random.int(3000); i > 0; i--) {
+      w.matmul(w).tanh().mean().backward()
+      if (i % 10 === 0) torch.conv2d(x, kernel).dispose()
+    }
+  },
   bigRead: () =>
     void torch
       .ones([1000 * (1 + random.int(2000))])

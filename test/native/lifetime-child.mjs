@@ -10,6 +10,17 @@ function queueWork(count) {
   return y.sum()
 }
 
+/** Operators that keep objects of libtorch's own from their first call to the end of the process. */
+function queuePasses(count) {
+  const w = torch.randn([64, 64], { requiresGrad: true })
+  const x = torch.randn([1, 4, 32, 32])
+  const kernel = torch.randn([4, 4, 3, 3])
+  for (let i = 0; i < count; i++) {
+    w.matmul(w).tanh().mean().backward()
+    if (i % 10 === 0) torch.conv2d(x, kernel).dispose()
+  }
+}
+
 async function workers(terminate) {
   const started = [0, 1, 2].map(
     () => new Worker(new URL(import.meta.url), { workerData: { terminate } }),
@@ -26,6 +37,12 @@ const endings = {
   end: () => queueWork(200),
   exit: () => {
     queueWork(200)
+    process.exit(3)
+  },
+  'exit-among-passes': async () => {
+    queuePasses(1)
+    await torch.synchronize()
+    queuePasses(3000)
     process.exit(3)
   },
   'exit-with-open-promise': () => {

@@ -24,6 +24,9 @@ describe('a process with queued work', () => {
   test.each([
     ['end', 0],
     ['exit', 3],
+    ['exit-among-passes', 3],
+    ['exit-among-passes', 3],
+    ['exit-among-passes', 3],
     ['exit-with-open-promise', 4],
     ['uncaught', 1],
     ['rejection', 1],

@@ -49,7 +49,8 @@ test('a folder that does not exist is named', async () => {
   })
 })
 
-const canMount = spawnSync('unshare', ['-Urm', 'mount', '-t', 'tmpfs', 'none', '/mnt']).status === 0
+const canMount =
+  spawnSync('unshare', ['-Urm', 'sh', '-c', 'mount -t tmpfs none /mnt && exec true']).status === 0
 
 test.skipIf(!canMount)('on a disk that is really full the old file survives', () => {
   const script = `
