@@ -12,14 +12,13 @@ function gradientsOf(parameters: Iterable<Tensor>): Tensor[] {
 }
 
 function normOf(tensors: readonly Tensor[]): Tensor {
-  const norms = torch.call('aten::_foreach_norm.Scalar', [tensors, 2]) as Tensor[]
-  return torch.call('aten::linalg_vector_norm', [torch.stack(norms)]) as Tensor
+  return torch.call('landmark_diffusion::total_norm', [tensors]) as Tensor
 }
 
 /**
  * Scales all gradients by min(1, maxNorm / (norm + 1e-6)), norm = the Euclidean norm over every
- * element of every gradient. Nothing is awaited: the norm stays on the device. Every parameter given
- * must have been reached by a backward pass since its gradient was cleared, or none.
+ * element of every gradient. Nothing is awaited: the norm stays on the device. Parameters that no backward
+ * pass reached are left out, as in PyTorch.
  *
  * @returns the norm before clipping, a 0-dim tensor; null when no parameter has a gradient.
  */
@@ -28,19 +27,25 @@ export function clipGradNorm_(parameters: Iterable<Tensor>, maxNorm: number): Te
     torch.scope(() => {
       const gradients = gradientsOf(parameters)
       if (gradients.length === 0) return null
-      const total = normOf(gradients)
-      const scale = total.add(1e-6).reciprocal().mul(maxNorm).clamp(null, 1)
-      torch.call('aten::_foreach_mul_.Tensor', [gradients, scale])
-      return total
+      return torch.skippingUndefined(() => {
+        const total = normOf(gradients)
+        const scale = total.add(1e-6).reciprocal().mul(maxNorm).clamp(null, 1)
+        torch.call('aten::_foreach_mul_.Tensor', [gradients, scale])
+        return total
+      })
     }),
   )
 }
 
-/** Cuts each element of each gradient to -clipValue..clipValue. */
+/** Cuts each element of each gradient that is there to -clipValue..clipValue. */
 export function clipGradValue_(parameters: Iterable<Tensor>, clipValue: number): void {
   torch.noGrad(() => {
     torch.scope(() => {
-      for (const gradient of gradientsOf(parameters)) gradient.clamp_(-clipValue, clipValue)
+      const gradients = gradientsOf(parameters)
+      torch.skippingUndefined(() => {
+        torch.call('aten::_foreach_clamp_min_.Scalar', [gradients, -clipValue])
+        torch.call('aten::_foreach_clamp_max_.Scalar', [gradients, clipValue])
+      })
     })
   })
 }

@@ -88,8 +88,8 @@ void push(const Site& site, Session& session, Cursor cursor, torch::jit::Stack& 
   }
 }
 
-// See record::SkipUndefined.
-void skipUndefined(torch::jit::Stack& stack) {
+// See record::SkipUndefined. False where nothing is left of the lists.
+bool skipUndefined(torch::jit::Stack& stack) {
   std::vector<bool> skip;
   for (const c10::IValue& value : stack) {
     if (!value.isTensorList()) continue;
@@ -108,6 +108,7 @@ void skipUndefined(torch::jit::Stack& stack) {
     }
     value = std::move(kept);
   }
+  return skip.empty() || std::ranges::find(skip, false) != skip.end();
 }
 
 std::string describeInputs(Session& session, const uint32_t* ids, uint32_t count) {
@@ -166,7 +167,9 @@ Outcome attempt(Session& session, const View& view) {
   stack.reserve(view.site.arguments.size());
   try {
     push(view.site, session, {view.ids, view.numbers}, stack);
-    if (view.mode & record::SkipUndefined) skipUndefined(stack);
+    // Some operators want at least one tensor; to step none of them is to do nothing.
+    const bool left = !(view.mode & record::SkipUndefined) || skipUndefined(stack);
+    if (!left && view.site.op.schema().returns().empty()) return {{}, nullptr, {}};
     checkArguments(view.site.guard, stack);
     const ModeGuard guard(view.mode);
     if (!view.site.outputs.empty()) separateOutputs(view.site.outputs, stack);

@@ -15,6 +15,7 @@
 #include "kernels/rmsprop/rmsprop.h"
 #include "kernels/rng_state/rng_state.h"
 #include "kernels/spatial_softmax_loss/spatial_softmax_loss.h"
+#include "kernels/total_norm/total_norm.h"
 #include "runtime/cpu_allocator.h"
 #ifdef LD_CUDA
 #include "cuda/kernels.h"
@@ -32,6 +33,7 @@ void registerKernels() {
     auto* library = new torch::Library(torch::Library::FRAGMENT, "landmark_diffusion", std::nullopt, __FILE__, __LINE__);
     registerMkldnnZero();
     library->def(kFusedRmspropSchema, &fusedRmsprop);
+    library->def(kTotalNormSchema, &totalNorm);
     // Kernels of their own, not composite: a program records the calls, and no pass may drop or move them.
     const auto own = c10::DispatchKey::CompositeExplicitAutograd;
     library->def(kGetRngStateSchema, {at::Tag::nondeterministic_seeded});

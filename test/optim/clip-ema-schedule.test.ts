@@ -1,7 +1,7 @@
 /** Clipping, the moving average and learning rates against hand-computed values. */
 import { describe, expect, it } from 'vitest'
 import { Linear } from '#lib/nn/index.js'
-import { clipGradNorm_, constant, cosine, Ema } from '#lib/optim/index.js'
+import { clipGradNorm_, clipGradValue_, constant, cosine, Ema } from '#lib/optim/index.js'
 import * as torch from '#lib/torch/index.js'
 
 function withGradient(values: number[]): torch.Tensor {
@@ -29,6 +29,19 @@ describe('clipGradNorm_', () => {
     using norm = clipGradNorm_([weight], 2) as torch.Tensor
     expect(await norm.item()).toBeCloseTo(0.5, 6)
     expect(await weight.grad?.data()).toEqual(Float32Array.of(0.3, 0.4))
+  })
+
+  it('leaves out parameters that no backward pass reached, also where that is all of them', async () => {
+    using aside = torch.zeros([2]).requiresGrad_()
+    const weight = withGradient([3, 4])
+    using norm = clipGradNorm_([aside, weight], 1) as torch.Tensor
+    expect(await norm.item()).toBeCloseTo(5, 6)
+    expect((await weight.grad?.data())?.[1]).toBeCloseTo(4 / 5, 5)
+    using none = clipGradNorm_([aside], 1) as torch.Tensor
+    expect(await none.item()).toBe(0)
+    clipGradValue_([aside, weight], 0.7)
+    clipGradValue_([aside], 0.7)
+    expect((await weight.grad?.data())?.[1]).toBeCloseTo(0.7, 6)
   })
 
   it('returns null where there is no gradient', () => {
