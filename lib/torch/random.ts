@@ -82,11 +82,13 @@ export function manualSeed(seed: number | bigint): void {
 
 /** State of a device's default generator, as of the ops queued so far. */
 export function getRngState(device = 'cpu'): Promise<Uint8Array> {
+  checkDevice(device)
   return withDevice('random numbers', () => addon().native.generatorState(0, device))
 }
 
 export function setRngState(state: Uint8Array, device = 'cpu'): void {
   checkState(state)
+  checkDevice(device)
   refuseInProgram('setRngState() was called', seedOutside)
   withDevice('random numbers', () => addon().native.setGeneratorState(0, state, device))
 }

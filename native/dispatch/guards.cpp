@@ -40,9 +40,11 @@ const guards::Table& table() {
   static const auto* const all = [] {
     auto* const made = new guards::Table();
     guards::addConvolutions(*made);
+    guards::addDivision(*made);
     guards::addIndices(*made);
     guards::addMatrices(*made);
     guards::addMisc(*made);
+    guards::addNested(*made);
     guards::addNorms(*made);
     guards::addOptimizers(*made);
     guards::addPacked(*made);

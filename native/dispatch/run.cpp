@@ -170,6 +170,7 @@ Outcome attempt(Session& session, const View& view) {
     // Some operators want at least one tensor; to step none of them is to do nothing.
     const bool left = !(view.mode & record::SkipUndefined) || skipUndefined(stack);
     if (!left && view.site.op.schema().returns().empty()) return {{}, nullptr, {}};
+    TORCH_CHECK(view.site.refusal.empty(), "refused, because libtorch does not check it: ", view.site.refusal);
     checkArguments(view.site.guard, stack);
     const ModeGuard guard(view.mode);
     if (!view.site.outputs.empty()) separateOutputs(view.site.outputs, stack);

@@ -5,6 +5,7 @@
 
 #include <ATen/core/dispatch/Dispatcher.h>
 
+#include <string>
 #include <vector>
 
 #include "dispatch/guards.h"
@@ -52,6 +53,7 @@ struct Site {
   Guard guard;
   std::vector<size_t> outputs;  // the arguments that are out=
   std::vector<Argument> arguments;
+  std::string refusal;        // why no call with these constants is made (guards/constants.h); mostly empty
   std::vector<bool> written;  // per result: it is one of the arguments, in place or out=
 };
 

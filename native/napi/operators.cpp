@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "dispatch/cells.h"
+#include "dispatch/guards/constants.h"
 #include "dispatch/schema.h"
 #include "napi/convert.h"
 #include "napi/environment.h"
@@ -99,6 +100,7 @@ Napi::Value Environment::createSite(const Info& info) {
     }
     site->arguments.push_back(std::move(argument));
   }
+  site->refusal = guards::refusalOf(*site);
   for (const auto& returned : schema.returns()) {
     site->written.push_back(returned.alias_info() != nullptr && returned.alias_info()->isWrite());
   }

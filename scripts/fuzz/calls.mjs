@@ -44,7 +44,7 @@ let accepted
 let swept
 
 /** `name`, shown arguments and `run()` of the call that `seed` and `index` fix; of the operators that `only` matches. null after the last of a sweep. */
-export async function chooseCall(seed, index, { only, mutate, objects, sweep }) {
+export async function chooseCall(seed, index, { only, mutate, objects, sweep, layout }) {
   if (sweep) {
     swept ??= readSweep(readCalls(only))
     return index < swept.length ? sweptCall(swept[index]) : null
@@ -56,7 +56,7 @@ export async function chooseCall(seed, index, { only, mutate, objects, sweep }) 
   if (mutate) {
     accepted ??= readCalls(only)
     const random = new Random(seed, index)
-    return mutatedCall(random, new Tensors(random), accepted)
+    return mutatedCall(random, new Tensors(random, layout), accepted)
   }
   surface ??= {
     names: torch.ops().filter((name) => only === undefined || new RegExp(only).test(name)),
@@ -64,7 +64,7 @@ export async function chooseCall(seed, index, { only, mutate, objects, sweep }) 
     methods: tensorMethods(),
   }
   const random = new Random(seed, index)
-  const tensors = new Tensors(random)
+  const tensors = new Tensors(random, layout)
   const kind = only === undefined ? random.int(0, 9) : 0
   if (kind < 8) return operatorCall(random, tensors, random.pick(surface.names))
   const args = await anyArguments(random, tensors)

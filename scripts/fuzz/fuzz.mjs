@@ -15,6 +15,7 @@ const help = `Usage: npm run fuzz -- [options]
   --seed N           which calls (1); the same seed makes the same calls
   --from N           index of the first call (0): with --calls 1, one call of a report again
   --operators REGEX  calls of these operators only
+  --layout NAME      most tensors sparse, csr, onednn, quantized or nested; plain calls or --mutate
   --mutate           calls that PyTorch accepts, changed in a place or two
   --sweep            calls that PyTorch accepts, changed in one place in every way of a list; no seed
   --objects          uses of layers, optimisers, programs, scopes, files, with values changed here and there
@@ -35,6 +36,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     from: { type: 'string', default: '0' },
     operators: { type: 'string' },
+    layout: { type: 'string' },
     mutate: { type: 'boolean' },
     objects: { type: 'boolean' },
     sweep: { type: 'boolean' },
@@ -120,8 +122,8 @@ async function run(from) {
   // ends a shell.
   const sanitized = 'ASAN_OPTIONS' in process.env || 'TSAN_OPTIONS' in process.env
   const limits = ['sh', '-c', 'ulimit -c 0; ulimit -d 3000000; exec "$0" "$@"']
-  const { operators: only, mutate, objects, sweep } = values
-  const kind = JSON.stringify({ only, mutate, objects, sweep })
+  const { operators: only, layout, mutate, objects, sweep } = values
+  const kind = JSON.stringify({ only, layout, mutate, objects, sweep })
   const args = [values.seed, from, end, path, kind]
   const words = [...(sanitized ? [] : limits), process.execPath, child, ...args.map(String)]
   const running = spawn(words[0], words.slice(1), {

@@ -99,6 +99,7 @@ async function changedTensor(random, tensors, inputs, place) {
   const { shape } = tensor
   const dim = random.int(0, Math.max(shape.length - 1, 0))
   try {
+    if (tensors.hasLayout()) return tensors.laidOut(tensor)
     switch (random.int(0, 14)) {
       case 0:
       case 1:

@@ -44,18 +44,44 @@ class Shapes {
   }
 }
 
+/** Tensors that are not plain, each made of a plain one; not every dtype and shape has each. */
+const layouts = {
+  sparse: (plain) => torch.call('aten::to_sparse', [plain]),
+  csr: (plain) => torch.call('aten::to_sparse_csr', [plain]),
+  onednn: (plain) => torch.call('aten::to_mkldnn', [plain]),
+  quantized: (plain) =>
+    torch.call('aten::_make_per_tensor_quantized_tensor', [plain.to('uint8'), 0.1, 3]),
+  nested: (plain) => {
+    const last = plain.ndim - 1
+    const shorter = torch.call('aten::narrow', [plain, last, 0, Math.max(plain.shape[last] - 1, 1)])
+    return torch.call('aten::_nested_tensor_from_tensor_list', [[plain, shorter]])
+  },
+}
+
 export class Tensors {
   #random
   #shapes
   #dtype
+  #layout
   #made = []
 
-  constructor(random) {
+  /** `layout`: one of `layouts`, that most tensors get; by default few have any. */
+  constructor(random, layout) {
     this.#random = random
+    this.#layout = layout
     this.#shapes = new Shapes(random)
     this.#dtype = random.chance(0.7)
       ? random.pick(['float32', 'float32', 'float64', 'int64'])
       : values.dtype(random)
+  }
+
+  /** Whether the next tensor is to be of the layout. */
+  hasLayout() {
+    return this.#layout !== undefined && this.#random.chance(0.6)
+  }
+
+  laidOut(plain) {
+    return layouts[this.#layout](plain)
   }
 
   /** Values that fit the dtype; int64 ones are wild indices at times. */
@@ -85,7 +111,8 @@ export class Tensors {
       : random.pick([...indexTypes, values.dtype(random)])
     let tensor
     try {
-      tensor = await this.#odd(this.#plain(this.#shapes.any(), dtype))
+      const plain = this.#plain(this.#shapes.any(), dtype)
+      tensor = this.hasLayout() ? this.laidOut(plain) : await this.#odd(plain)
     } catch {
       // Not every kind exists for every dtype and shape.
       tensor = torch.ones(this.#shapes.any())
@@ -118,13 +145,13 @@ export class Tensors {
       case 5:
         return torch.call('aten::to.device', [plain, 'meta', plain.dtype])
       case 6:
-        return torch.call('aten::to_sparse', [plain])
+        return layouts.sparse(plain)
       case 7:
-        return torch.call('aten::to_sparse_csr', [plain])
+        return layouts.csr(plain)
       case 8:
-        return torch.call('aten::to_mkldnn', [plain])
+        return layouts.onednn(plain)
       case 9:
-        return torch.call('aten::_make_per_tensor_quantized_tensor', [plain.to('uint8'), 0.1, 3])
+        return layouts.quantized(plain)
       case 10:
         return torch.call('aten::_conj', [plain])
       case 11:

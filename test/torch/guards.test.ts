@@ -379,7 +379,7 @@ const calls: [string, string, Arguments, Arguments][] = [
     'a single turned matrix',
     'aten::_stack',
     () => [[torch.ones([3, 4]).t()], 1],
-    () => [[torch.ones([3, 4]).t()], 0],
+    () => [[torch.ones([3, 4]).t()], 2],
   ],
   [
     'a number turned',

@@ -164,6 +164,12 @@ describe('random numbers', () => {
     expect(() => torch.randn([1], { generator })).toThrow(/disposed/)
     expect(() => torch.manualSeed(0.5)).toThrow(/whole number/)
   })
+
+  test('the state of no device is refused', () => {
+    const refused = expect.objectContaining({ code: 'ERR_SCHEMA' })
+    expect(() => torch.getRngState('constructor')).toThrow(refused)
+    expect(() => torch.setRngState(new Uint8Array(8), 'cpu:x')).toThrow(refused)
+  })
 })
 
 test('a tensor that no memory can hold is refused in words', async () => {

@@ -12,9 +12,11 @@ namespace ld::guards {
 using Table = std::unordered_map<std::string, Guard>;
 
 void addConvolutions(Table& table);
+void addDivision(Table& table);
 void addIndices(Table& table);
 void addMatrices(Table& table);
 void addMisc(Table& table);
+void addNested(Table& table);
 void addNorms(Table& table);
 void addOptimizers(Table& table);
 void addPacked(Table& table);

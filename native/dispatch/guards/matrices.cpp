@@ -164,6 +164,10 @@ void flash(const Stack& stack) {
     const auto each = tensor(stack, i);
     TORCH_CHECK(strided(each) && each.dim() == 4 && each.size(1) > 0 && each.size(2) > 0, "all must be [batch, heads, tokens, width] with heads and tokens");
   }
+  const auto query = tensor(stack, 0), key = tensor(stack, 1), value = tensor(stack, 2);
+  for (int64_t i : {0, 1}) {
+    TORCH_CHECK(key.size(i) == query.size(i) && value.size(i) == query.size(i), "query, key and value must have one batch and number of heads");
+  }
 }
 
 // (grad_out, query, key, value, out, logsumexp, ...): [batch, heads, tokens, width]

@@ -1,4 +1,6 @@
 // Guards of operators that stand alone.
+#include <limits>
+
 #include "dispatch/guards/arguments.h"
 #include "dispatch/guards/families.h"
 
@@ -12,17 +14,19 @@ void insertedDimension(const Stack& stack) {
   TORCH_CHECK(tensor(stack, 0).defined() && dim >= 0 && dim <= tensor(stack, 0).dim(), "out_dim ", dim, " is no place for a dimension");
 }
 
-// _stack(tensors, dim): where all others are contiguous, the kernel of float32 and float64 takes the first tensor for
-// contiguous too, unless the new dimension is the last. Along dim 0 it only reads it in another order.
+// _stack(tensors, dim): a single float32 or float64 tensor is copied as if it were contiguous, unless the new dimension is the last.
+// Several must have the same strides for that, and all but the first be contiguous.
 void stacked(const Stack& stack) {
   const auto tensors = stack.at(0).toTensorVector();
   TORCH_CHECK(!tensors.empty(), "the list of tensors is empty");
-  if (!strided(tensors[0]) || tensors[0].is_contiguous()) return;
-  if (tensors[0].scalar_type() != at::kFloat && tensors[0].scalar_type() != at::kDouble) return;
-  const int64_t given = stack.at(1).toInt(), dim = given < 0 ? given + tensors[0].dim() + 1 : given;
-  if (dim == tensors[0].dim() || (dim == 0 && tensors[0].is_non_overlapping_and_dense())) return;
-  TORCH_CHECK(std::any_of(tensors.begin() + 1, tensors.end(), [](const at::Tensor& each) { return !each.is_contiguous(); }),
-              "the first tensor must be contiguous where all others are");
+  const auto& first = tensors[0];
+  if (tensors.size() > 1 || !strided(first) || first.is_contiguous() || (first.scalar_type() != at::kFloat && first.scalar_type() != at::kDouble)) return;
+  const int64_t given = stack.at(1).toInt(), dim = given < 0 ? given + first.dim() + 1 : given;
+  if (dim < 0 || dim >= first.dim()) return;
+  // As many values as the dimensions from dim on have room for, once for each place before them.
+  int64_t before = 1;
+  for (const int64_t size : first.sizes().slice(0, dim)) before *= size;
+  TORCH_CHECK(before * first.size(dim) * first.stride(dim) == first.numel() && first.is_non_overlapping_and_dense(), "a single tensor must be contiguous: stack it by stack()");
 }
 
 // (tensors, dim, num_chunks, ...): a tensor without dimensions passes for one that has a first.
@@ -82,6 +86,11 @@ void added(const Stack& stack) {
 void likeInput(const Stack& stack) {
   TORCH_CHECK(tensor(stack, 0).defined() && tensor(stack, 1).defined() && tensor(stack, 0).layout() == tensor(stack, 1).layout(), "the layouts differ");
   TORCH_CHECK(tensor(stack, 0).is_nested() || sameSizes(tensor(stack, 0), tensor(stack, 1)), "the gradient must have the input's shape");
+}
+
+// (grad_output, self, ...): strided ones are broadcast.
+void geluBackward(const Stack& stack) {
+  if (!strided(tensor(stack, 0)) || !strided(tensor(stack, 1))) likeInput(stack);
 }
 
 // (grad_output, output, mask, ...)
@@ -161,6 +170,19 @@ void someToCat(const Stack& stack) {
   TORCH_CHECK(!out.defined() || !out.is_quantized() || !stack.at(0).toTensorVector().empty(), "the list of tensors is empty");
 }
 
+// (self, from, to?, ...): without an end, the kernel of floating-point numbers counts the bits of from + 1 for ever.
+void drawn(const Stack& stack) {
+  TORCH_CHECK(!stack.at(2).isNone() || stack.at(1).toInt() < std::numeric_limits<int64_t>::max(), "from is the largest number");
+}
+
+// (grad_output, self, target, reduction, beta, ...): whole numbers are divided by beta.
+void wholeBeta(const Stack& stack) {
+  const auto self = tensor(stack, 1);
+  TORCH_CHECK(!self.defined() || at::isFloatingType(self.scalar_type()) || std::abs(stack.at(4).toDouble()) >= 1, "a beta below 1 is 0 in ", c10::toString(self.scalar_type()));
+}
+
+void quantizedOnly(const Stack& stack) { TORCH_CHECK(tensor(stack, 0).is_quantized(), "self must be quantized"); }
+
 // (count, prob, ...): a count that is no number is drawn for ever.
 void counted(const Stack& stack) {
   const auto count = tensor(stack, 0);
@@ -224,7 +246,7 @@ void addMisc(Table& table) {
       {"aten::_test_optional_floatlist", added<at::kFloat>},
       {"aten::_reshape_alias", aliased},
       {"aten::_reshape_alias_copy", aliased},
-      {"aten::gelu_backward", likeInput},
+      {"aten::gelu_backward", geluBackward},
       {"aten::_log_softmax_backward_data", likeInput},
       {"aten::_softmax_backward_data", likeInput},
       {"aten::_masked_softmax_backward", masked},
@@ -255,6 +277,11 @@ void addMisc(Table& table) {
       {"aten::range.out", wholeStep},
       {"aten::choose_qparams_optimized", quantizationSearch},
       {"aten::binomial", counted},
+      {"aten::smooth_l1_loss_backward", wholeBeta},
+      {"aten::int_repr", quantizedOnly},
+      {"aten::random_.from", drawn},
+      {"aten::random.from", drawn},
+      {"aten::random.from_out", drawn},
       {"aten::rrelu_with_noise.out", noisyOut},
       {"aten::rrelu_with_noise_functional", noisy},
       {"aten::rrelu_with_noise", noisy},

@@ -52,9 +52,23 @@ void updatedStatistics(const Stack& stack) {
   TORCH_CHECK(tensor(stack, 1).defined() == tensor(stack, 2).defined(), "both running statistics or none");
 }
 
+// oneDNN reads as many values of each as the input has channels, as float32.
+void oneDnnBatchNorm(const Stack& stack) {
+  const auto input = tensor(stack, 0);
+  TORCH_CHECK(input.dim() >= 2 && input.numel() > 0, "input must have channels in its second dimension, and be not empty");
+  for (size_t i = 1; i < 5; ++i) {
+    const auto each = tensor(stack, i);
+    TORCH_CHECK(each.defined() ? perChannel(each, input) && each.scalar_type() == at::kFloat : i > 2, "weight, bias and statistics must be float32 of one value per channel");
+  }
+}
+
 // (input, weight?, bias?, running_mean?, running_var?, training, ...)
 void batchNorm(const Stack& stack) {
-  channels<0, 1, 2, 3, 4>(stack);
+  if (const auto input = tensor(stack, 0); input.defined() && input.is_mkldnn()) {
+    oneDnnBatchNorm(stack);
+  } else {
+    channels<0, 1, 2, 3, 4>(stack);
+  }
   TORCH_CHECK(tensor(stack, 3).defined() == tensor(stack, 4).defined(), "both running statistics or none");
   const bool trains = stack.at(5).isBool() && stack[5].toBool();
   TORCH_CHECK(trains || tensor(stack, 3).defined(), "outside of training, running statistics are needed");
@@ -74,9 +88,19 @@ void batchNormBackward(const Stack& stack) {
               "gradient must have the input's shape, and the statistics that were used must be there");
 }
 
-// (impl_index, input, grad_output, ...): an empty input is summed over all dimensions but the second.
+// (impl_index, input, grad_output, weight?, running_mean?, running_var?, save_mean?, save_invstd?, train, ...): which of the others is
+// used depends on the implementation.
 void batchNormOfImplBackward(const Stack& stack) {
-  TORCH_CHECK(strided(tensor(stack, 1)) && tensor(stack, 1).dim() >= 2, "input must have channels in its second dimension");
+  const auto input = tensor(stack, 1);
+  TORCH_CHECK(strided(input) && input.dim() >= 2, "input must have channels in its second dimension");
+  // An empty one is summed over all dimensions but the second, without any of the others.
+  if (input.numel() == 0) return;
+  channels<1, 3, 4, 5, 6, 7>(stack);
+  const int64_t implementation = stack.at(0).toInt();
+  TORCH_CHECK(implementation == 0 || !input.is_cpu(), "impl_index must be 0 on the CPU");
+  const size_t used = implementation > 0 || stack.at(8).toBool() ? 6 : 4;
+  TORCH_CHECK(sameSizes(input, tensor(stack, 2)) && tensor(stack, used).defined() && tensor(stack, used + 1).defined(),
+              "gradient must have the input's shape, and the statistics that were used must be there");
 }
 
 // (grad_out, input, normalized_shape, mean, rstd, weight?, bias?, ...)
@@ -96,10 +120,11 @@ void layerNormBackward(const Stack& stack) {
   }
 }
 
-// (input, weight?, bias?, N, C, HxW, group, eps)
+// Of the Input, N, C, HxW and group from place First on.
+template <size_t Input, size_t First>
 void groupNorm(const Stack& stack) {
-  const auto input = tensor(stack, 0);
-  const int64_t batch = stack.at(3).toInt(), width = stack.at(4).toInt(), area = stack.at(5).toInt(), groups = stack.at(6).toInt();
+  const auto input = tensor(stack, Input);
+  const int64_t batch = stack.at(First).toInt(), width = stack.at(First + 1).toInt(), area = stack.at(First + 2).toInt(), groups = stack.at(First + 3).toInt();
   TORCH_CHECK(batch >= 0 && width > 0 && area >= 0 && groups > 0 && width % groups == 0, "group must divide C, and both be positive");
   TORCH_CHECK(strided(input) && input.dim() >= 2 && input.size(0) == batch && input.size(1) == width, "input must be [N, C, ...]");
 }
@@ -125,7 +150,8 @@ void addNorms(Table& table) {
       {"aten::_batch_norm_impl_index_backward", batchNormOfImplBackward},
       {"aten::native_layer_norm_backward", layerNormBackward},
       {"aten::_batch_norm_no_update", batchNorm},
-      {"aten::native_group_norm", groupNorm},
+      {"aten::native_group_norm", groupNorm<0, 3>},
+      {"aten::native_group_norm_backward", groupNorm<1, 5>},
   });
 }
 

@@ -1,5 +1,5 @@
-// Guards of matrices that are packed for a kernel (fbgemm, four bits), and of oneDNN's layers: their sizes are taken from
-// whatever tensor has them.
+// Guards of matrices that are packed for a kernel (fbgemm, four bits), of quantized tensors, and of oneDNN's layers: their
+// sizes are taken from whatever tensor has them.
 #include "dispatch/guards/arguments.h"
 #include "dispatch/guards/families.h"
 
@@ -18,6 +18,12 @@ void eightBits(const Stack& stack) {
   const auto weight = tensor(stack, 1), offsets = tensor(stack, 3);
   TORCH_CHECK(strided(weight) && weight.dim() == 2 && vectorOf(offsets, weight.size(0)) && offsets.defined() && offsets.scalar_type() == at::kInt,
               "wants weight [out, in], and int32 col_offsets [out]");
+}
+
+// (self [m, in], mat2 [out, in], scales [out]): the kernel of bfloat16 takes 16 values at a time.
+void eightBitsOfCpu(const Stack& stack) {
+  const auto self = tensor(stack, 0);
+  TORCH_CHECK(!strided(self) || self.dim() < 2 || self.scalar_type() != at::kBFloat16 || self.size(1) % 16 == 0, "the length of bfloat16 rows must be a multiple of 16");
 }
 
 // (weights, scales_zeros, bias?, block_size, in_features, out_features)
@@ -93,15 +99,36 @@ void pooled(const Stack& stack) {
   }
 }
 
-// (self, dim0, dim1)
+// (self, ...): strides are divided by lengths.
 void transposed(const Stack& stack) {
-  TORCH_CHECK(tensor(stack, 0).defined() && tensor(stack, 0).dim() > 0, "a number has no dimensions to change");
+  const auto& self = stack.at(0).toTensor();
+  TORCH_CHECK(!self.is_mkldnn() || (self.dim() > 0 && self.numel() > 0), "a oneDNN tensor that is a number, or empty, has no dimensions to change");
 }
+
+// oneDNN takes the memory of each for given.
+void filledOneDnn(const Stack& stack) {
+  const auto isOneDnn = [](const c10::IValue& value) { return value.isTensor() && value.toTensor().defined() && value.toTensor().is_mkldnn(); };
+  if (std::none_of(stack.begin(), stack.end(), isOneDnn)) return;
+  for (const auto& value : stack) TORCH_CHECK(!value.isTensor() || value.toTensor().numel() > 0, "one of the tensors is empty");
+}
+
+// quantized::cat*(qx[], dim, out?)
+void quantizedList(const Stack& stack) {
+  for (const auto& each : tensors(stack, 0)) TORCH_CHECK(each.is_quantized(), "takes quantized tensors only");
+  TORCH_CHECK(!stack.back().isTensor() || stack.back().toTensor().is_quantized(), "out must be quantized");
+}
+
+// quantized::*_norm(input, ...)
+void quantizedNorm(const Stack& stack) { TORCH_CHECK(tensor(stack, 0).defined() && tensor(stack, 0).numel() > 0, "input is empty"); }
 
 }  // namespace
 
 void addPacked(Table& table) {
-  for (const char* name : {"fbgemm_pack_gemm_matrix_fp16", "fbgemm_pack_quantized_matrix", "fbgemm_linear_quantize_weight"}) {
+  for (const char* name : {"transpose.int", "transpose_", "_mkldnn_transpose", "_mkldnn_transpose_", "t", "t_", "swapaxes", "swapaxes_", "swapdims", "swapdims_",
+                           "adjoint", "mT", "mH", "matrix_H", "numpy_T"}) {
+    table.emplace(std::string("aten::") + name, transposed);
+  }
+  for (const char* name : {"fbgemm_pack_gemm_matrix_fp16", "fbgemm_pack_quantized_matrix", "fbgemm_linear_quantize_weight", "_saturate_weight_to_fp16"}) {
     table.emplace(std::string("aten::") + name, matrixToPack);
   }
   table.merge(Table{
@@ -109,10 +136,17 @@ void addPacked(Table& table) {
       {"aten::fbgemm_linear_int8_weight_fp32_activation", eightBits},
       {"aten::_dyn_quant_pack_4bit_weight", blocks},
       {"aten::_weight_int4pack_mm_for_cpu", fourBitsOfCpu},
+      {"aten::_weight_int8pack_mm", eightBitsOfCpu},
       {"aten::mkldnn_reorder_conv2d_weight", reordered<2>},
       {"aten::mkldnn_reorder_conv3d_weight", reordered<3>},
-      {"aten::_mkldnn_transpose", transposed},
-      {"aten::_mkldnn_transpose_", transposed},
+      {"aten::_prelu_kernel", filledOneDnn},
+      {"aten::_prelu_kernel_backward", filledOneDnn},
+      {"quantized::cat", quantizedList},
+      {"quantized::cat_out", quantizedList},
+      {"quantized::cat_relu", quantizedList},
+      {"quantized::cat_relu_out", quantizedList},
+      {"quantized::group_norm", quantizedNorm},
+      {"quantized::instance_norm", quantizedNorm},
       {"aten::mkldnn_linear", linear},
       {"aten::mkldnn_linear_backward", linearBackwardAll},
       {"aten::mkldnn_linear_backward_weights", linearBackwardWeights},

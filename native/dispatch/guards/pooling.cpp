@@ -89,12 +89,6 @@ void lengthPool(const Stack& stack) {
   }
 }
 
-// (self, output_size)
-template <size_t Rank>
-void adaptive(const Stack& stack) {
-  TORCH_CHECK(ints(stack, 1).size() == Rank, "output_size must have ", Rank, " numbers");
-}
-
 // (grad_output [N, C, ..], input [N, C, ..], grid [N, .., Rank], ...)
 template <int64_t Rank>
 void sampled(const Stack& stack) {
@@ -161,10 +155,6 @@ void addPooling(Table& table) {
       {"aten::grid_sampler_2d_backward", sampled<2>},
       {"aten::_grid_sampler_2d_cpu_fallback_backward", sampled<2>},
       {"aten::grid_sampler_3d_backward", sampled<3>},
-      {"aten::_adaptive_avg_pool2d", adaptive<2>},
-      {"aten::_adaptive_avg_pool3d", adaptive<3>},
-      {"aten::adaptive_avg_pool2d", adaptive<2>},
-      {"aten::adaptive_avg_pool3d", adaptive<3>},
       {"aten::_adaptive_avg_pool2d_backward", averagePool<2>},
       {"aten::_adaptive_avg_pool3d_backward", averagePool<3>},
       {"aten::adaptive_avg_pool3d_backward", averagePool<3>},

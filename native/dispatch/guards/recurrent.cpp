@@ -112,9 +112,12 @@ void cells(const Stack& stack) {
   const int64_t count = stack.at(States + 3).toInt(), given = static_cast<int64_t>(stack.at(States + 1).toListRef().size());
   const int64_t directions = stack.at(States + 6).toBool() ? 2 : 1;
   TORCH_CHECK(count > 0 && count <= given && given == count * directions, "wants weights for each of ", count, " layers and ", directions, " directions, got ", given);
-  TORCH_CHECK(strided(input) && (States == 2 || input.dim() == 3), "input must be strided, of 3 dimensions");
-  const int64_t batch = States == 2 ? sequences(input, tensor(stack, 1)) : input.size(stack.at(States + 7).toBool() ? 0 : 1);
+  TORCH_CHECK(strided(input) && (States == 2 || input.dim() == 2 || input.dim() == 3), "input must be strided, of 2 or 3 dimensions");
   const auto states = Count == 1 ? std::vector<at::Tensor>{tensor(stack, States)} : tensors(stack, States);
+  // One row at each time goes with any number of states.
+  const bool isRow = States == 1 && input.dim() == 2 && !states.empty() && strided(states[0]) && states[0].dim() == 3;
+  TORCH_CHECK(States == 2 || input.dim() == 3 || isRow, "hx must be [", given, ", batch, features]");
+  const int64_t batch = States == 2 ? sequences(input, tensor(stack, 1)) : isRow ? states[0].size(1) : input.size(stack.at(States + 7).toBool() ? 0 : 1);
   TORCH_CHECK(states.size() == Count, "hx must be two tensors, the hidden state and the cell state");
   for (const auto& state : states) stateOf(state, given, batch);
 }

@@ -1,4 +1,4 @@
-// Guards of sparse and nested layouts.
+// Guards of sparse layouts.
 #include "dispatch/guards/arguments.h"
 #include "dispatch/guards/families.h"
 
@@ -44,43 +44,6 @@ void broadcast(const Stack& stack) {
   for (const int64_t length : ints(stack, 1)) TORCH_CHECK(length != 0, "a sparse tensor cannot be broadcast to no elements");
 }
 
-// (batch_sizes)
-void nestedSizes(const Stack& stack) {
-  const auto sizes = tensor(stack, 0);
-  TORCH_CHECK(isIndex(sizes) && sizes.scalar_type() == at::kLong && sizes.dim() == 2 && sizes.numel() > 0, "wants int64 sizes [tensors, dimensions]");
-}
-
-// (self, nested_size [rows, rank], nested_strides [rows, rank], offsets [rows])
-void nestedView(const Stack& stack) {
-  const auto self = tensor(stack, 0), sizes = tensor(stack, 1), strides = tensor(stack, 2), offsets = tensor(stack, 3);
-  for (const auto& each : {sizes, strides, offsets}) {
-    TORCH_CHECK(isIndex(each) && each.scalar_type() == at::kLong && each.is_contiguous(), "sizes, strides and offsets must be contiguous int64 on the CPU");
-  }
-  TORCH_CHECK(strided(self) && self.is_contiguous() && sizes.dim() == 2 && sameSizes(sizes, strides) && offsets.dim() == 1 && offsets.size(0) == sizes.size(0),
-              "wants a contiguous buffer, sizes and strides [rows, rank], and offsets [rows]");
-  const auto size = valuesOf(sizes), stride = valuesOf(strides), offset = valuesOf(offsets);
-  const int64_t rank = sizes.size(1), most = self.numel();
-  for (int64_t row = 0; row < sizes.size(0); ++row) {
-    TORCH_CHECK(offset[row] >= 0 && offset[row] <= most, "offset ", offset[row], " is out of the buffer's ", most, " values");
-    // Rooms for one more step of each stride; no product overflows, because none gets larger than the buffer.
-    int64_t room = most - offset[row] - 1;
-    for (int64_t i = row * rank; i < (row + 1) * rank; ++i) {
-      TORCH_CHECK(size[i] > 0 && stride[i] >= 0 && (size[i] == 1 || stride[i] <= room / (size[i] - 1)), "row ", row, " reaches out of the buffer");
-      room -= (size[i] - 1) * stride[i];
-    }
-  }
-}
-
-// (grad_output, self, dim, index)
-void nestedSelectBackward(const Stack& stack) {
-  const auto gradient = tensor(stack, 0), self = tensor(stack, 1);
-  TORCH_CHECK(strided(gradient) && self.defined() && self.is_nested(), "wants a strided gradient and a nested tensor");
-  const int64_t index = stack.at(3).toInt();
-  TORCH_CHECK(stack.at(2).toInt() == 0 && index >= 0 && index < self.size(0), "dim must be 0, and index name a row");
-  const auto sizes = self._nested_tensor_size().select(0, index);
-  TORCH_CHECK(gradient.dim() == sizes.numel() && gradient.sizes() == at::IntArrayRef(valuesOf(sizes)), "the gradient must have the row's shape");
-}
-
 // (self [M, N], grad_out [M, K], weight [N, K], reduce, arg_out [M, K], ...): for each result which element of self gave it.
 void sparseProductBackward(const Stack& stack) {
   const auto self = tensor(stack, 0), gradient = tensor(stack, 1), weight = tensor(stack, 2), chosen = tensor(stack, 4);
@@ -94,11 +57,6 @@ void sparseProductBackward(const Stack& stack) {
   within(gradient, chosen, self._nnz() + 1, "arg_out");
 }
 
-// Without kernels for nested tensors, whose ragged sizes they take for numbers.
-void notNested(const Stack& stack) {
-  for (const auto& value : stack) TORCH_CHECK(!value.isTensor() || !value.toTensor().defined() || !value.toTensor().is_nested(), "takes no nested tensors");
-}
-
 }  // namespace
 
 // Gives away its indices or values, or only looks at what it says of itself.
@@ -110,18 +68,11 @@ void addSparse(Table& table) {
     table.emplace(std::string("aten::") + name, anySparse);
   }
   table.merge(Table{
-      {"aten::trapz", notNested},
-      {"aten::trapezoid", notNested},
-      {"aten::cumulative_trapezoid", notNested},
       {"aten::_sparse_mm_reduce_impl_backward", sparseProductBackward},
       {"aten::_spdiags", diagonals},
       {"aten::broadcast_to", broadcast},
       {"aten::_sparse_broadcast_to", broadcast},
       {"aten::_sparse_broadcast_to_copy", broadcast},
-      {"aten::_nested_select_backward", nestedSelectBackward},
-      {"aten::_nested_view_from_buffer", nestedView},
-      {"aten::_nested_view_from_buffer_copy", nestedView},
-      {"aten::_nested_compute_contiguous_strides_offsets", nestedSizes},
       {"aten::_convert_indices_from_csr_to_coo", csrToCoo},
       {"aten::_convert_indices_from_coo_to_csr", cooToCsr},
   });

@@ -1,0 +1,161 @@
+/** What guards refuse because of numbers and layouts, and calls beside those that they let through, by value. */
+import * as torch from 'landmark-diffusion/torch'
+import { describe, expect, test } from 'vitest'
+
+type Arguments = () => unknown[]
+
+const int32 = (...values: number[]) => torch.tensor(values, { dtype: 'int32' })
+const oneDnn = (tensor: torch.Tensor) => torch.call('aten::to_mkldnn', [tensor])
+const nested = (...rows: torch.Tensor[]) =>
+  torch.call('aten::_nested_tensor_from_tensor_list', [rows])
+const quantized = (tensor: torch.Tensor) =>
+  torch.call('aten::quantize_per_tensor', [tensor, 0.5, 0, 'quint8'])
+const image = () => torch.ones([1, 2, 5, 5])
+const kernel = () => torch.ones([3, 2, 3, 3])
+const least = -(2 ** 31)
+
+const refused: [string, string, Arguments][] = [
+  ['the least number by -1', 'aten::floor_divide', () => [int32(least), int32(-1)]],
+  ['the least number by a number', 'aten::remainder.Scalar', () => [int32(1, least), -1]],
+  ['it in one of many', 'aten::lcm', () => [int32(3, least), int32(-1)]],
+  [
+    'it in int64',
+    'aten::fmod.Scalar',
+    () => [torch.full([2], -(1n << 63n), { dtype: 'int64' }), -1],
+  ],
+  [
+    'random numbers from the largest on',
+    'aten::random_.from',
+    () => [torch.ones([4]), (1n << 63n) - 1n, null],
+  ],
+  [
+    'padding that overflows',
+    'aten::_slow_conv2d_forward',
+    () => [image(), kernel(), [3, 3], null, [1, 1], [0, (1n << 63n) - 1n]],
+  ],
+  ['a window without an end', 'aten::max_pool2d', () => [oneDnn(image()), [2 ** 40, 1]]],
+  ['too few sizes', 'aten::_adaptive_avg_pool2d', () => [image(), [2]]],
+  [
+    'a dimension of a nested tensor from its end',
+    'aten::select.int',
+    () => [nested(torch.ones([2, 3]), torch.ones([1, 3])), -1, 0],
+  ],
+  [
+    'chunks of rows that are numbers',
+    'aten::chunk',
+    () => [nested(torch.ones([]), torch.ones([])), 2, 0],
+  ],
+  [
+    'a gradient that has not the rows of the sum',
+    'aten::_nested_sum_backward',
+    () => [nested(torch.ones([2])), nested(torch.ones([2, 3])), [-1], true],
+  ],
+  [
+    'keys of another batch',
+    'aten::_scaled_dot_product_flash_attention_for_cpu',
+    () =>
+      [
+        [2, 1, 3, 8],
+        [1, 1, 3, 8],
+        [1, 1, 3, 8],
+      ].map((shape) => torch.ones(shape)),
+  ],
+  [
+    'groups of nothing',
+    'aten::native_group_norm_backward',
+    () => {
+      const x = torch.ones([2, 4, 3])
+      const none = torch.ones([2, 0])
+      return [x, x, none, none, null, 2, 4, 3, 0, [true, false, false]]
+    },
+  ],
+  [
+    'short rows of bfloat16',
+    'aten::_weight_int8pack_mm',
+    () => [
+      torch.ones([2, 4], { dtype: 'bfloat16' }),
+      torch.ones([3, 4], { dtype: 'int8' }),
+      torch.ones([3], { dtype: 'bfloat16' }),
+    ],
+  ],
+  ['an empty oneDNN tensor turned', 'aten::t', () => [oneDnn(torch.ones([2, 0]))]],
+  [
+    'no weights of oneDNN',
+    'aten::_prelu_kernel',
+    () => [oneDnn(torch.ones([3])), oneDnn(torch.ones([2, 0]))],
+  ],
+  [
+    'a list that is quantized in part',
+    'quantized::cat_relu_out',
+    () => [[quantized(image()), image()], 1, quantized(image())],
+  ],
+  [
+    'a norm of nothing',
+    'quantized::group_norm',
+    () => [quantized(torch.ones([2, 0, 4])), 1, null, null, 1e-5, 1, 0],
+  ],
+]
+
+test.each(refused)('%s is refused with ERR_OP (%s)', async (_, name, args) => {
+  await expect(
+    torch.scopeAsync(async () => {
+      await torch.call(name, args())
+      await torch.synchronize()
+    }),
+  ).rejects.toMatchObject({ code: 'ERR_OP', message: expect.stringMatching(/because libtorch/) })
+})
+
+describe('not refused are', () => {
+  const values = (name: string, args: Arguments) =>
+    torch.scopeAsync(async () => [...(await (torch.call(name, args()) as torch.Tensor).data())])
+
+  test('the least number and -1 in different places', async () => {
+    const args = () => [int32(least, 7), int32(2, -1)]
+    expect(await values('aten::floor_divide', args)).toEqual([least / 2, -7])
+  })
+
+  test('the least number of two bytes by -1, which is a whole number of four', async () => {
+    const args = () => [torch.tensor([-(2 ** 15)], { dtype: 'int16' }), -1]
+    expect(await values('aten::remainder.Scalar', args)).toEqual([0])
+  })
+
+  test('the gradient of gelu given once for all rows', async () => {
+    // In float32 oneDNN refuses it itself.
+    const wide = (...values: number[]) => torch.tensor(values, { dtype: 'float64' })
+    const x = () => wide(-1, 0, 2, 1, 0.5, -3).reshape([2, 3])
+    const row = () => wide(1, 2, 3)
+    const all = () => wide(1, 2, 3, 1, 2, 3).reshape([2, 3])
+    expect(await values('aten::gelu_backward', () => [row(), x()])).toEqual(
+      await values('aten::gelu_backward', () => [all(), x()]),
+    )
+  })
+
+  test('batch statistics of oneDNN tensors', async () => {
+    const x = () => torch.tensor([1, 2, 3, 4, 6, 8, 1, -1]).reshape([2, 2, 1, 2])
+    const vectors = () =>
+      [
+        [1, 2],
+        [0, 1],
+        [0, 0],
+        [1, 1],
+      ].map((each) => torch.tensor(each))
+    const normed = (input: torch.Tensor) =>
+      torch.scopeAsync(async () => {
+        const args = [input, ...vectors(), false, 0.1, 1e-5]
+        const [result] = torch.call('aten::native_batch_norm', args) as torch.Tensor[]
+        const dense = torch.call('aten::to_dense', [result])
+        return [...(await (dense as torch.Tensor).data())] as number[]
+      })
+    const plain = await normed(x())
+    for (const [i, value] of (await normed(oneDnn(x()) as torch.Tensor)).entries())
+      expect(value).toBeCloseTo(plain[i] ?? NaN, 5)
+  })
+
+  test('two expanded tensors stacked', async () => {
+    const row = () => torch.tensor([1, 2, 3]).expand([2, 3])
+    expect(await values('aten::_stack', () => [[row(), row()], 1])).toEqual([
+      ...[1, 2, 3, 1, 2, 3],
+      ...[1, 2, 3, 1, 2, 3],
+    ])
+  })
+})
