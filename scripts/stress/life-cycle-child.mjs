@@ -44,12 +44,11 @@ const activities = {
     const w = torch.randn([64, 64], { requiresGrad: true })
     for (let i = 1 + random.int(8); i > 0; i--) w.matmul(w).tanh().mean().backward()
   },
-  /** Runs for up to a second, so that the end meets a full queue. */
+  /** So many that the end may meet a full queue. */
   burst() {
-    if (random.int(5) !== 0) return
     const w = torch.randn([64, 64], { requiresGrad: true })
     const [x, kernel] = [torch.randn([1, 4, 32, 32]), torch.randn([4, 4, 3, 3])]
-    for (let i = random.int(3000); i > 0; i--) {
+    for (let i = random.int(1000); i > 0; i--) {
       w.matmul(w).tanh().mean().backward()
       if (i % 10 === 0) torch.conv2d(x, kernel).dispose()
     }
@@ -92,6 +91,10 @@ function receive(message) {
 async function work() {
   if (plan.idle) return
   torch = await import('landmark-diffusion/torch')
+  if (isMainThread && plan.afterLoading) {
+    torch.ones([1]).dispose()
+    endLater()
+  }
   const names = Object.keys(activities)
   while (!ending) {
     await activities[names[random.int(names.length)]]()
@@ -147,12 +150,16 @@ const endings = {
   async signal() {},
 }
 
-if (isMainThread) {
-  startWorkers()
+function endLater() {
   setTimeout(() => {
     process._rawDebug('ending')
     void endings[plan.ending]()
   }, plan.after)
+}
+
+if (isMainThread) {
+  startWorkers()
+  if (!plan.afterLoading) endLater()
 } else {
   peers.push(parentPort)
   parentPort.on('message', (message) => {

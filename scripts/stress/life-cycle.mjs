@@ -53,9 +53,10 @@ function draw(seed) {
     ending: names[random.int(names.length)],
     status: 3 + random.int(7),
     signal: signals[random.int(signals.length)],
-    // From before the addon is loaded to well into the work.
     after: random.int(1000),
   }
+  // Counted from the start of the process, so that the addon may be still to be loaded, or from where it is.
+  plan.afterLoading = !plan.idle && random.uniform() < 0.5
   // Nobody would end a process that waits for a worker that never throws.
   if (plan.ending === 'workerThrows' && workers === 0) plan.ending = 'natural'
   return plan
