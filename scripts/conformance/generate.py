@@ -1,10 +1,10 @@
 """Makes the conformance cases: what each aten overload gives in PyTorch, for many arguments.
 
-usage: python generate.py FOLDER [--seed N] [--only TEXT] [--most N] [--jobs N] [--again]
+usage: python generate.py FOLDER [--seed N] [--only TEXT] [--most N] [--jobs N] [--again] [--resume]
 
 Works in child processes, because some calls crash libtorch: a call that killed its process is left out
 and named in FOLDER/summary.json, which says for each overload what was tried. --again keeps the calls that
-were harvested before; --only takes the overloads whose names contain TEXT. Another --seed draws other samples, values,
+were harvested before; --resume goes on where a run with the same seed was stopped; --only takes the overloads whose names contain TEXT. Another --seed draws other samples, values,
 made-up arguments and, of the calls that were found, others.
 """
 
@@ -66,7 +66,9 @@ def spawn(arguments, timeout=TIMEOUT):
 def harvest_chunk(folder, chunk, seed):
     torch.set_num_threads(1)
     indices = range(chunk * HARVEST_CHUNK, min((chunk + 1) * HARVEST_CHUNK, len(op_db)))
-    torch.save(harvest(indices, 14, seed), folder / f"harvest-{chunk}.pt")
+    path = folder / f"harvest-{chunk}.pt"
+    torch.save(harvest(indices, 14, seed), path.with_suffix(".part"))
+    path.with_suffix(".part").rename(path)
 
 
 def drawn(seed, text):
@@ -228,16 +230,20 @@ def cases_group(folder, index, most, seed, only):
                 out.write(piece.read_bytes())
     for path in (progress_path, tally_path, piece):
         path.unlink()
-    (folder / f"summary-{index}.json").write_text(json.dumps(tallies))
+    summary(folder, index).write_text(json.dumps(tallies))
+
+
+def summary(folder, index):
+    """What came of a group. It is there from the group's end to that of the whole run."""
+    return folder / f"summary-{index}.json"
 
 
 def make_cases(folder, index, most, seed, only):
-    done = spawn([str(folder), "--most", str(most), "--seed", str(seed), "--group", str(index), *(["--only", only] if only else [])])
-    if done.returncode != 0:
-        raise RuntimeError(f"group {index}: {done.stderr[-3000:]}")
-    path = folder / f"summary-{index}.json"
-    tallies = json.loads(path.read_text())
-    path.unlink()
+    if not summary(folder, index).exists():
+        done = spawn([str(folder), "--most", str(most), "--seed", str(seed), "--group", str(index), *(["--only", only] if only else [])])
+        if done.returncode != 0:
+            raise RuntimeError(f"group {index}: {done.stderr[-3000:]}")
+    tallies = json.loads(summary(folder, index).read_text())
     crashes = sum(len(tally["crashed"]) for tally in tallies.values())
     cases = sum(tally["cases"] for tally in tallies.values())
     print(f"group {index}: {len(tallies)} overloads, {cases} cases, {crashes} calls that kill libtorch", flush=True)
@@ -252,6 +258,7 @@ def main():
     parser.add_argument("--seed", type=int, default=20)
     parser.add_argument("--only")
     parser.add_argument("--again", action="store_true")
+    parser.add_argument("--resume", action="store_true")
     parser.add_argument("--harvest", type=int)
     parser.add_argument("--group", type=int)
     options = parser.parse_args()
@@ -260,18 +267,30 @@ def main():
         return harvest_chunk(options.folder, options.harvest, options.seed)
     if options.group is not None:
         return cases_group(options.folder, options.group, options.most, options.seed, options.only)
+    settings = {name: getattr(options, name) for name in ("seed", "most", "only")}
+    begun = options.folder / "begun.json"
+    if options.resume and begun.exists() and json.loads(begun.read_text()) != settings:
+        sys.exit(f"--resume: {options.folder} was begun with {begun.read_text()}, not {json.dumps(settings)}")
+    if not options.resume:
+        for old in options.folder.glob("summary-*.json"):
+            old.unlink()
+    begun.write_text(json.dumps(settings))
     with ThreadPoolExecutor(options.jobs) as pool:
-        if not options.again:
-            chunks = range(-(-len(op_db) // HARVEST_CHUNK))
-            for chunk, done in zip(chunks, pool.map(lambda k: spawn([str(options.folder), "--seed", str(options.seed), "--harvest", str(k)]), chunks)):
-                print(f"harvest {chunk + 1} of {len(chunks)}: status {done.returncode} {done.stderr[-300:] if done.returncode else ''}", flush=True)
+        def kept(chunk):
+            return options.again or (options.resume and (options.folder / f"harvest-{chunk}.pt").exists())
+
+        chunks = [k for k in range(-(-len(op_db) // HARVEST_CHUNK)) if not kept(k)]
+        for chunk, done in zip(chunks, pool.map(lambda k: spawn([str(options.folder), "--seed", str(options.seed), "--harvest", str(k)]), chunks)):
+            print(f"harvest {chunk}: status {done.returncode} {done.stderr[-300:] if done.returncode else ''}", flush=True)
         groups = group(options.folder, options.most, options.seed)
-        summary = {}
-        for tallies in pool.map(lambda k: make_cases(options.folder, k, options.most, options.seed, options.only), range(groups)):
-            summary |= tallies
-    (options.folder / "summary.json").write_text(json.dumps(summary, indent=1))
-    tested = sum(tally["determined"] > 0 for tally in summary.values())
-    print(f"{len(summary)} overloads, {tested} with results to compare, {sum(t['cases'] for t in summary.values())} cases")
+        tallies = {}
+        for some in pool.map(lambda k: make_cases(options.folder, k, options.most, options.seed, options.only), range(groups)):
+            tallies |= some
+    (options.folder / "summary.json").write_text(json.dumps(tallies, indent=1))
+    for path in (begun, *(summary(options.folder, k) for k in range(groups))):
+        path.unlink()
+    tested = sum(tally["determined"] > 0 for tally in tallies.values())
+    print(f"{len(tallies)} overloads, {tested} with results to compare, {sum(t['cases'] for t in tallies.values())} cases")
 
 
 if __name__ == "__main__":
