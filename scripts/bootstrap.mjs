@@ -140,8 +140,8 @@ function typescriptFingerprint() {
   return fingerprint(sources, [json('node_modules', 'typescript', 'package.json').version])
 }
 
-/** A translation unit with libtorch's headers takes about 2 GB of memory. */
-function buildJobs() {
+/** Compilers at once. A translation unit with libtorch's headers takes about 2 GB of memory. */
+export function buildJobs() {
   return Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / 2 ** 31)))
 }
 

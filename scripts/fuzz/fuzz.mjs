@@ -1,8 +1,16 @@
 // Hostile calls: random argument lists for every operator and every public function, made in child processes.
 // Each must end in a result or a typed error; a child that dies or hangs, an error of an undeclared type, and
 // memory that grows are failures, told with the exact call.
-import { spawn } from 'node:child_process'
-import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -113,13 +121,22 @@ function fail(index, call, reason) {
   console.error(`FAILED ${index} ${call}\n  ${reason}`)
 }
 
+/** Of what a sanitizer reserved for itself the process uses little, but all of it counts: 3 GB more. */
+function limitData({ pid, exitCode, signalCode }) {
+  if (exitCode !== null || signalCode !== null) return
+  const kibibytes = /VmData:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+  if (kibibytes === undefined) return
+  spawnSync('prlimit', ['--pid', String(pid), `--data=${Number(kibibytes) * 1024 + 3e9}`], {
+    env: { ...process.env, LD_PRELOAD: '' },
+  })
+}
+
 /** Runs calls from `from` on in one child; the index of the next call to make. */
 async function run(from) {
   const path = join(folder, `${from}.log`)
   const log = new Log(path)
-  // A limit on data, so that a call that asks for too much fails in its own process and not in the machine. Not where
-  // a sanitizer's runtime is preloaded: it reserves far more than that and uses little of it, and ThreadSanitizer's
-  // ends a shell.
+  // A limit on data, so that a call that asks for too much fails in its own process and not in the machine. Where a
+  // sanitizer's runtime is preloaded it comes later, and without a shell, which ThreadSanitizer's ends.
   const sanitized = 'ASAN_OPTIONS' in process.env || 'TSAN_OPTIONS' in process.env
   const limits = ['sh', '-c', 'ulimit -c 0; ulimit -d 3000000; exec "$0" "$@"']
   const { operators: only, layout, mutate, objects, sweep } = values
@@ -142,9 +159,14 @@ async function run(from) {
   })
   let since = Date.now()
   let hung = false
+  let limited = !sanitized
   while (ended === undefined) {
     await pause(200)
     while (log.follow()) since = Date.now()
+    if (!limited && log.index >= 0) {
+      limited = true
+      limitData(running)
+    }
     if (!hung && Date.now() - since > hang) {
       hung = true
       running.kill('SIGKILL')
