@@ -20,12 +20,16 @@ export function setupCommand(): Command {
     summary: 'put a libtorch in the cache, verified by hash',
     examples: [
       'landmark-diffusion setup',
+      'landmark-diffusion setup --cuda',
       'landmark-diffusion setup --version 2.11.0 --cuda',
       'landmark-diffusion setup --from torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl',
     ],
   })
     .option('--version <x.y.z>', 'which version of torch (default: the one that is tested most)')
-    .option('--cuda', 'the CUDA flavour, with the NVIDIA libraries that it needs (several GB)')
+    .option(
+      '--cuda',
+      'the CUDA flavour, with the NVIDIA libraries that it needs (several GB); without --version the newest that pip can get',
+    )
     .option('--from <file>', 'a local wheel of torch, or an official libtorch zip, instead of pip')
     .option('--sha256 <hex>', 'the hash that the file of --from must have')
     .option('--force', 'fetch even if one is there')

@@ -10,6 +10,8 @@ import { fileURLToPath } from 'node:url'
 
 /** The version that `setup` fetches and that every test runs against. */
 export const preferredVersion = '2.13.0'
+/** Versions whose wheel on PyPI is a CUDA one, best first: the first that pip can get is what `setup --cuda` fetches. */
+export const cudaVersions = [preferredVersion, '2.12.1', '2.11.0']
 /** The oldest minor version that the native sources compile with. */
 export const oldestVersion = '2.11'
 

@@ -10,6 +10,8 @@ import { makeFolder } from '../make-folder.mjs'
 
 /** Where the CPU wheels live that PyPI does not have. */
 export const cpuIndex = 'https://download.pytorch.org/whl/cpu'
+/** Where every CUDA wheel lives. */
+const cudaIndex = 'https://download.pytorch.org/whl/cu130'
 
 /** An error whose message is meant for the user. */
 export class SetupError extends Error {}
@@ -64,7 +66,8 @@ function pipReason(stderr) {
 
 /**
  * Asks pip what it would install; nothing is changed.
- * @returns {{ wheels: { name: string, version: string, file: string, sha256: string | null }[] } | { problem: string }}
+ * @typedef {{ name: string, version: string, file: string, sha256: string | null }} Wheel
+ * @returns {{ wheels: Wheel[] } | { problem: string, unknown: boolean }} `unknown`: pip found no version of it at all
  */
 function resolveWheels(python, requirement, extra, withDependencies) {
   const folder = mkdtempSync(join(tmpdir(), 'landmark-diffusion-'))
@@ -88,8 +91,12 @@ function resolveWheels(python, requirement, extra, withDependencies) {
       ...extra,
     )
     const run = spawnSync(python, [...words, requirement], { encoding: 'utf8', maxBuffer: 1 << 26 })
+    const complaint = run.stderr ?? ''
     if (run.status !== 0)
-      return { problem: pipReason(run.stderr ?? '') || `pip ended with status ${run.status}` }
+      return {
+        problem: pipReason(complaint) || `pip ended with status ${run.status}`,
+        unknown: complaint.includes('(from versions: none)'),
+      }
     const { install } = JSON.parse(readFileSync(report, 'utf8'))
     const wheels = install.map(({ metadata, download_info: info }) => ({
       name: metadata.name.toLowerCase(),
@@ -103,9 +110,13 @@ function resolveWheels(python, requirement, extra, withDependencies) {
   }
 }
 
-/** The ways to get a flavour, in order: pip's own configuration first, the PyTorch index where PyPI has no such wheel. */
+/**
+ * The ways to get a flavour, in order: pip's own configuration first, the PyTorch index where PyPI has no such wheel.
+ * Where pip's places have 2.13.0+cpu beside PyPI's 2.13.0, `==2.13.0` means the first and `===2.13.0` the second.
+ */
 function candidates(version, flavour) {
-  if (flavour === 'cuda') return [{ requirement: `torch==${version}`, extra: [] }]
+  if (flavour === 'cuda')
+    return ['==', '==='].map((equals) => ({ requirement: `torch${equals}${version}`, extra: [] }))
   const plain = { requirement: `torch==${version}`, extra: [] }
   const marked = { requirement: `torch==${version}+cpu`, extra: [] }
   // On macOS the plain wheel is the CPU one; on Linux it is the CUDA one.
@@ -122,7 +133,8 @@ function download(python, pip, wheels, extra, folder) {
     ...(resumes ? ['--resume-retries', '20'] : []),
     ...extra,
   )
-  words.push(...wheels.map(({ name, version }) => `${name}==${version}`))
+  // '===': not 2.13.0+cpu where 2.13.0 was found.
+  words.push(...wheels.map(({ name, version }) => `${name}===${version}`))
   return new Promise((resolve, reject) => {
     const child = spawn(python, words, { stdio: ['ignore', 'pipe', 'pipe'] })
     let complaint = ''
@@ -160,50 +172,72 @@ async function verify(path, name, indexHash, pinned) {
   return actual
 }
 
+const isTorch = ({ name }) => name === 'torch'
+
+/**
+ * The wheels of the first version that pip can get in this flavour; nothing is downloaded yet.
+ * @returns {{ wheels: Wheel[], extra: string[] }} the wheel of torch first, then NVIDIA's
+ */
+function findWheels(python, versions, flavour, say) {
+  const problems = []
+  search: for (const version of versions)
+    for (const { requirement, extra } of candidates(version, flavour)) {
+      const asked = `${requirement}${extra.length ? ` from ${extra[1]}` : ''}`
+      say(`Asking pip for ${asked}`)
+      const answer = resolveWheels(python, requirement, extra, flavour === 'cuda')
+      if ('problem' in answer) {
+        problems.push(`${asked}: ${answer.problem}`)
+        if (flavour !== 'cuda') continue
+        // No torch at all: older versions are not there either. No such version: `===` is no wider than `==`.
+        if (answer.unknown) break search
+        break
+      }
+      const nvidia = answer.wheels.filter(({ name }) => name.startsWith('nvidia-'))
+      const torch = answer.wheels.find(isTorch)
+      if (flavour !== 'cuda' || nvidia.length > 0 || /\+cu\d/.test(torch.version))
+        return { wheels: [torch, ...nvidia], extra }
+      problems.push(`${asked}: pip would take ${torch.file}, which needs no CUDA`)
+    }
+  const names = versions.join(', ')
+  const index =
+    flavour === 'cuda'
+      ? `name a place that has CUDA wheels (PIP_EXTRA_INDEX_URL=${cudaIndex}), another version with --version, `
+      : ''
+  throw new SetupError(
+    `No wheel of torch ${names} (${flavour}) could be found:\n  ${problems.join('\n  ')}\n` +
+      `Check the network and the version, ${index}give a wheel or archive with --from FILE, or set LIBTORCH to a folder.`,
+  )
+}
+
 /**
  * Fetches the wheels of a libtorch into `folder` and verifies them.
- * @param {{ version: string, flavour: 'cpu' | 'cuda', folder: string, pinned: Record<string, string>, say: (line: string) => void }} options
+ * @param {{ versions: string[], flavour: 'cpu' | 'cuda', folder: string, pinned: Record<string, string>, say: (line: string) => void }} options
+ *   the first of `versions` that pip can get is taken
  * @returns {Promise<{ path: string, name: string, sha256: string, verifiedBy: string }[]>} the wheel of torch first
  */
-export async function fetchWheels({ version, flavour, folder, pinned, say }) {
+export async function fetchWheels({ versions, flavour, folder, pinned, say }) {
   const { python, pip } = requirePip()
-  const problems = []
-  for (const { requirement, extra } of candidates(version, flavour)) {
-    say(`Asking pip for ${requirement}${extra.length ? ` (${extra[1]})` : ''}`)
-    const answer = resolveWheels(python, requirement, extra, flavour === 'cuda')
-    if ('problem' in answer) {
-      problems.push(`${requirement}${extra.length ? ` from ${extra[1]}` : ''}: ${answer.problem}`)
-      continue
-    }
-    const wheels = answer.wheels.filter(
-      ({ name }) => name === 'torch' || name.startsWith('nvidia-'),
-    )
-    wheels.sort((a, b) => Number(b.name === 'torch') - Number(a.name === 'torch'))
-    makeCacheFolder(folder)
-    const missing = []
-    for (const wheel of wheels) {
-      const path = join(folder, wheel.file)
-      if (existsSync(path) && wheel.sha256 && (await sha256(path)) === wheel.sha256) continue
-      rmSync(path, { force: true })
-      missing.push(wheel)
-    }
-    if (missing.length > 0) {
-      say(`Downloading ${missing.map(({ file }) => file).join(', ')}`)
-      await download(python, pip, missing, extra, folder)
-    }
-    const fetched = []
-    for (const { file, sha256: indexHash } of wheels) {
-      const path = join(folder, file)
-      if (!existsSync(path))
-        throw new SetupError(`pip said that it downloaded ${file}, but ${path} is not there.`)
-      const actual = await verify(path, file, indexHash, pinned)
-      const verifiedBy = pinned[file] ? 'pinned' : indexHash ? 'index' : 'none'
-      fetched.push({ path, name: file, sha256: actual, verifiedBy })
-    }
-    return fetched
+  const { wheels, extra } = findWheels(python, versions, flavour, say)
+  makeCacheFolder(folder)
+  const missing = []
+  for (const wheel of wheels) {
+    const path = join(folder, wheel.file)
+    if (existsSync(path) && wheel.sha256 && (await sha256(path)) === wheel.sha256) continue
+    rmSync(path, { force: true })
+    missing.push(wheel)
   }
-  throw new SetupError(
-    `No wheel of torch ${version} (${flavour}) could be found:\n  ${problems.join('\n  ')}\n` +
-      'Check the network and the version, give a wheel or archive with --from FILE, or set LIBTORCH to a folder.',
-  )
+  if (missing.length > 0) {
+    say(`Downloading ${missing.map(({ file }) => file).join(', ')}`)
+    await download(python, pip, missing, extra, folder)
+  }
+  const fetched = []
+  for (const { file, sha256: indexHash } of wheels) {
+    const path = join(folder, file)
+    if (!existsSync(path))
+      throw new SetupError(`pip said that it downloaded ${file}, but ${path} is not there.`)
+    const actual = await verify(path, file, indexHash, pinned)
+    const verifiedBy = pinned[file] ? 'pinned' : indexHash ? 'index' : 'none'
+    fetched.push({ path, name: file, sha256: actual, verifiedBy })
+  }
+  return fetched
 }

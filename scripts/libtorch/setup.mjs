@@ -19,6 +19,7 @@ import { parseArgs } from 'node:util'
 import {
   cacheFolder,
   compareVersions,
+  cudaVersions,
   findLibtorch,
   inspect,
   oldestVersion,
@@ -35,8 +36,8 @@ const pinned = JSON.parse(readFileSync(join(here, 'known-hashes.json'), 'utf8'))
 
 /**
  * @typedef {object} SetupOptions
- * @property {string} [version]  default: the preferred version
- * @property {boolean} [cuda]    fetch the CUDA flavour
+ * @property {string} [version]  default: the preferred version; with `cuda` the newest that pip can get
+ * @property {boolean} [cuda]    the CUDA flavour
  * @property {string} [from]     a local wheel of torch, or an official libtorch zip
  * @property {string} [sha256]   the hash that the file of `from` must have
  * @property {boolean} [force]   fetch even if one is there
@@ -110,8 +111,7 @@ async function install(files, expected, env, say) {
       )
     if (expected.cuda && !/^cu/.test(torch.flavour))
       throw new SetupError(
-        `${files[0].name} is the ${torch.flavour} flavour, but CUDA was asked for: pip's configured index has no ` +
-          'CUDA wheel of this version here. Name another one with --version, or give a wheel with --from FILE.',
+        `${files[0].name} is the ${torch.flavour} flavour, but CUDA was asked for. Name a CUDA wheel, or leave out --cuda.`,
       )
     const manifest = {
       version: torch.version,
@@ -147,22 +147,25 @@ async function localFile(path, wanted) {
   }
 }
 
-/** What is in the cache already for these wishes, or null. */
-function inCache({ version, cuda, env }) {
+/** What is in the cache already of these versions, the first before the others, or null. */
+function inCache({ versions, cuda, env }) {
   const folder = join(cacheFolder(env), 'libtorch')
-  const start = `${version}-${cuda ? 'cu' : 'cpu'}`
   const names = existsSync(folder) ? readdirSync(folder) : []
-  for (const name of names.filter((other) => other.startsWith(start))) {
-    const place = join(folder, name)
-    if (!existsSync(join(place, 'manifest.json'))) continue
-    const torch = inspect(join(place, 'torch'))
-    if (!('problem' in torch)) return { ...torch, source: 'cache', detail: place }
+  for (const version of versions) {
+    const start = `${version}-${cuda ? 'cu' : 'cpu'}`
+    for (const name of names.filter((other) => other.startsWith(start))) {
+      const place = join(folder, name)
+      if (!existsSync(join(place, 'manifest.json'))) continue
+      const torch = inspect(join(place, 'torch'))
+      if (!('problem' in torch)) return { ...torch, source: 'cache', detail: place }
+    }
   }
   return null
 }
 
 /**
- * Makes sure that a libtorch is there. Without wishes, any libtorch that the build would find is enough.
+ * Makes sure that a libtorch is there. Without a version, any that the build would find is enough; with `cuda`, any
+ * that is a CUDA one.
  * @param {SetupOptions} options
  * @returns {Promise<{ libtorch: import('./find.mjs').Libtorch, fetched: boolean }>}
  */
@@ -174,17 +177,18 @@ export async function setupLibtorch(options = {}) {
     throw new SetupError(
       `Version ${options.version} is too old; ${oldestVersion} or newer is needed.`,
     )
-  const wishes = options.version !== undefined || cuda || from !== undefined || force
-  if (!wishes) {
+  if (cuda && process.platform === 'darwin')
+    throw new SetupError('There is no torch with CUDA for macOS; leave out --cuda.')
+  if (options.version === undefined && from === undefined && !force) {
     const { found, looked } = findLibtorch(env)
-    if (found) return { libtorch: found, fetched: false }
+    if (found && (!cuda || /^cu/.test(found.flavour))) return { libtorch: found, fetched: false }
     // A LIBTORCH that is wrong would hide whatever is fetched.
-    if (env.LIBTORCH)
+    if (!found && env.LIBTORCH)
       throw new SetupError(
         `LIBTORCH is set to '${env.LIBTORCH}', but ${looked[0].reason}. Correct it or unset it.`,
       )
   }
-  const version = options.version ?? preferredVersion
+  const versions = options.version ? [options.version] : cuda ? cudaVersions : [preferredVersion]
   const downloads = join(cacheFolder(env), 'downloads')
   let root
   if (from !== undefined) {
@@ -193,13 +197,13 @@ export async function setupLibtorch(options = {}) {
       say(`No hash is known for ${file.name}; its SHA-256 is ${file.sha256}.`)
     root = await install([file], { version: options.version, cuda }, env, say)
   } else {
-    const present = force ? null : inCache({ version, cuda, env })
+    const present = force ? null : inCache({ versions, cuda, env })
     if (present) return { libtorch: present, fetched: false }
     const flavour = cuda ? 'cuda' : 'cpu'
-    const files = await fetchWheels({ version, flavour, folder: downloads, pinned, say })
+    const files = await fetchWheels({ versions, flavour, folder: downloads, pinned, say })
     for (const { name, sha256: hash, verifiedBy } of files)
       say(`Verified ${name}: SHA-256 ${hash} (${verifiedBy})`)
-    root = await install(files, { version, cuda }, env, say)
+    root = await install(files, { version: options.version, cuda }, env, say)
     for (const { path } of files) rmSync(path, { force: true })
   }
   const torch = inspect(root)
@@ -225,7 +229,8 @@ cache; where there is none, pip fetches the wheel of torch and its libraries are
 
 Options:
   --version X.Y.Z  which torch (default ${preferredVersion})
-  --cuda           the CUDA flavour, with the NVIDIA libraries that it needs (several GB)
+  --cuda           the CUDA flavour, with the NVIDIA libraries that it needs (several GB); without --version the
+                   first that pip can get of ${cudaVersions.join(', ')}
   --from FILE      a local wheel of torch, or an official libtorch zip, instead of pip
   --sha256 HEX     the hash that the file of --from must have
   --force          fetch even if one is there
@@ -234,6 +239,7 @@ Options:
 
 Examples:
   npm run setup
+  npm run setup -- --cuda
   npm run setup -- --version 2.11.0 --cuda
   npm run setup -- --from ~/Downloads/torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl`
 

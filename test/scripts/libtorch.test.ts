@@ -236,6 +236,80 @@ describe('setting up from a local file', () => {
   })
 })
 
+/** A wheel that pip can install, in the folder of wheels. */
+function makeWheel(version: string, needs: string[], name = 'torch', members = wheelOf(version)) {
+  const info = `${name.replaceAll('-', '_')}-${version}.dist-info`
+  const metadata = ['Metadata-Version: 2.1', `Name: ${name}`, `Version: ${version}`]
+  makeZip(`wheels/${info.replace('.dist-info', '-py3-none-any.whl')}`, {
+    ...members,
+    [`${info}/METADATA`]: [...metadata, ...needs.map((need) => `Requires-Dist: ${need}`), ''].join(
+      '\n',
+    ),
+    [`${info}/WHEEL`]: 'Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n',
+    [`${info}/RECORD`]: '',
+  })
+}
+
+describe('setting up the CUDA flavour by pip', () => {
+  const cuda = 'nvidia-cudnn-cu13'
+  const cudaTorch = (version: string) =>
+    makeWheel(version, [cuda], 'torch', {
+      ...wheelOf(version),
+      'torch/version.py': `__version__ = '${version}'\ncuda: Optional[str] = '13.0'\n`,
+    })
+  /** The machine's own pip, with nothing to fetch from but the folder of wheels. */
+  const setupCuda = (...words: string[]) =>
+    setup(['--cuda', '--json', ...words], {
+      PIP_CONFIG_FILE: '/dev/null',
+      PIP_NO_INDEX: '1',
+      PIP_FIND_LINKS: join(folder, 'wheels'),
+      PIP_CONSTRAINT: '',
+    })
+
+  beforeEach(() => {
+    mkdirSync(join(folder, 'wheels'))
+    makeWheel('2.13.0+cpu', [])
+    makeWheel('9.20', [], cuda, { 'nvidia/cudnn/lib/libcudnn.so.9': 'library' })
+  })
+
+  test('takes the wheel without +cpu where pip knows both', () => {
+    cudaTorch('2.13.0')
+    const { stdout, stderr } = setupCuda()
+    expect(stderr).toMatch(/Downloading torch-2\.13\.0-py3-none-any\.whl, nvidia_cudnn/)
+    const { root, version, flavour } = JSON.parse(stdout)
+    expect({ version, flavour }).toEqual({ version: '2.13.0', flavour: 'cu130' })
+    expect(existsSync(join(root, '..', 'nvidia', 'cudnn', 'lib', 'libcudnn.so.9'))).toBe(true)
+    expect(JSON.parse(setupCuda().stdout)).toMatchObject({ root, fetched: false })
+  })
+
+  test('takes an older version where pip has the newest for the CPU only', () => {
+    cudaTorch('2.11.0')
+    const { stdout, stderr } = setupCuda()
+    expect(stderr).toMatch(/^Asking pip for torch==2\.13\.0$/m)
+    expect(JSON.parse(stdout)).toMatchObject({ version: '2.11.0', flavour: 'cu130', fetched: true })
+  })
+
+  test('says what to do where there is none, and downloads nothing', () => {
+    for (const words of [[], ['--version', '2.13.0']]) {
+      const { status, stderr } = setupCuda(...words)
+      expect(stderr).toMatch(
+        /torch==2\.13\.0: pip would take torch-2\.13\.0\+cpu\S+, which needs no CUDA/,
+      )
+      expect(stderr).toMatch(/PIP_EXTRA_INDEX_URL=https.*--version.*--from FILE/)
+      expect(stderr).not.toMatch(/Downloading/)
+      expect(status).toBe(1)
+      expect(existsSync(join(folder, 'cache'))).toBe(false)
+    }
+  })
+
+  test('fetches nothing where the build would find a CUDA libtorch', () => {
+    const LIBTORCH = makeLibtorch(join(folder, 'mine'), '2.12.0+cu130')
+    expect(setup(['--cuda'], { LIBTORCH, PATH: folder }).stdout).toMatch(/already in .*mine/)
+    const cpu = makeLibtorch(join(folder, 'cpu'), '2.13.0+cpu')
+    expect(setup(['--cuda'], { LIBTORCH: cpu, PATH: folder }).stderr).toMatch(/pip is needed/)
+  })
+})
+
 describe('setting up by pip', () => {
   test('where there is a libtorch already, nothing is fetched', () => {
     const LIBTORCH = makeLibtorch(join(folder, 'mine'), '2.13.0+cpu')
