@@ -66,8 +66,7 @@ const cutoutProbability = 0.5
 const attempts = 5
 const weakness = 0.2
 
-/** How `grid_sample` numbers its choices. */
-const bicubic = 2
+/** As `grid_sampler` numbers them. */
 const paddings = { zeros: 0, border: 1, reflection: 2 }
 
 export class Augmentation {
@@ -154,19 +153,16 @@ export class Augmentation {
 
   /** The part of `apply` that changes the images: operations on tensors alone, fit for a program. */
   change(images: torch.Tensor, { padding, tensors }: Omit<Drawn, 'points'>): torch.Tensor {
-    return torch.scope(() => {
-      const { rows: by, columns: bx } = this.#basisTensors()
-      const grid = by.matmul(tensors.lattice).matmul(bx).permute([0, 2, 3, 1])
-      const { hole, factor, exponent } = tensors
-      let result = images
-      if (hole) {
-        result = images.add(hole.down.mul(hole.across).mul(hole.grey.sub(images)))
-      }
-      // Cubic, as linear interpolation would blur what the network later sees sharp.
-      result = torch.gridSampler(result, grid, bicubic, padding, true).clamp(0, 255)
-      if (factor) result = result.mul(factor).clamp(0, 255)
-      return exponent ? result.div(255).pow(exponent).mul(255) : result
-    })
+    const { rows, columns } = this.#basisTensors()
+    const { lattice, hole, factor, exponent } = tensors
+    const { down, across, grey } = hole ?? { down: null, across: null, grey: null }
+    // Sampled once, and cubically, as linear interpolation would blur what the network later sees sharp.
+    return torch.call('landmark_diffusion::augment', [
+      ...[images, lattice, rows, columns],
+      ...[down, across, grey],
+      ...[factor, exponent],
+      padding,
+    ]) as torch.Tensor
   }
 
   /** A random map that keeps in the image every landmark that was in it. */

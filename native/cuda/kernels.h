@@ -9,5 +9,6 @@ namespace ld {
 void registerGroupNormSiluCuda(torch::Library& library);
 void registerSpatialSoftmaxLossCuda(torch::Library& library);
 void registerFusedAdamwEmaCuda(torch::Library& library);
+void registerAugmentCuda(torch::Library& library);
 
 }  // namespace ld

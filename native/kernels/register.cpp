@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "distributed/exchange.h"
+#include "kernels/augment/augment.h"
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/conv2d/prepared.h"
 #include "kernels/fused_adamw_ema/fused_adamw_ema.h"
@@ -47,12 +48,14 @@ void registerKernels() {
     onCpuTrim(&winograd::dropPrepared);
     registerSpatialSoftmaxLoss(*library);
     registerFusedAdamwEma(*library);
+    registerAugment(*library);
     library->def(kResidualStatisticsSchema);
 #ifdef LD_CUDA
     auto* cuda = new torch::Library(torch::Library::IMPL, "landmark_diffusion", c10::DispatchKey::CUDA, __FILE__, __LINE__);
     registerGroupNormSiluCuda(*cuda);
     registerSpatialSoftmaxLossCuda(*cuda);
     registerFusedAdamwEmaCuda(*cuda);
+    registerAugmentCuda(*cuda);
 #endif
   });
 }

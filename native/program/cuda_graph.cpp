@@ -1,6 +1,7 @@
 #include "program/cuda_graph.h"
 
 #include <ATen/core/CachingHostAllocator.h>
+#include <ATen/cuda/CUDAGeneratorImpl.h>
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAGuard.h>
@@ -29,6 +30,22 @@ struct Pool {
     auto pool = known.lock();
     if (!pool) known = pool = std::make_shared<Pool>();
     return pool;
+  }
+};
+
+// One whose capture can be given up in the middle.
+class Graph : public at::cuda::CUDAGraph {
+ public:
+  // capture_end does so only where the capture has succeeded; a generator of libtorch 2.11 and 2.12 that is left in the
+  // middle of a capture refuses to draw anything from then on.
+  void releaseGenerators() {
+    for (auto& [state, increment] : captured_generator_states_) outOfCapture(*state);
+  }
+
+ private:
+  template <typename State>
+  static void outOfCapture(State& state) {
+    if constexpr (requires { state.capturing_; }) state.capturing_ = false;
   }
 };
 
@@ -83,6 +100,7 @@ class CudaCapture : public GraphCapture {
       // It says once more that the capture failed.
     }
     cudaGetLastError();
+    graph_.releaseGenerators();
     try {
       allocator::endAllocateToPool(device_, pool_->id);
       allocator::releasePool(device_, pool_->id);
@@ -96,7 +114,7 @@ class CudaCapture : public GraphCapture {
   const c10::DeviceIndex device_;
   const c10::cuda::CUDAStream stream_;
   const std::shared_ptr<Pool> pool_ = Pool::of(device_);
-  at::cuda::CUDAGraph graph_;
+  Graph graph_;
 };
 
 }  // namespace

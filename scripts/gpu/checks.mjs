@@ -253,6 +253,44 @@ export const checks = [
     },
   },
   {
+    name: 'augmentation equals the CPU, however its outside is filled, and whatever TF32 is set to',
+    async run(device) {
+      torch.cuda.setOptions({ tf32Matmul: true })
+      const shapes = [
+        ...[
+          [2, 1, 80, 64],
+          [2, 2, 6, 5],
+          [80, 6],
+          [5, 64],
+        ],
+        ...[
+          [2, 1, 80, 1],
+          [2, 1, 1, 64],
+          [2, 1, 1, 1],
+          [2, 1, 1, 1],
+          [2, 1, 1, 1],
+        ],
+      ]
+      const given = shapes.map((shape) => torch.rand(shape))
+      const [images, lattice, rows, columns, down, across, grey, factor, exponent] = given
+      for (const each of [images, grey]) each.mul_(255)
+      lattice.sub_(0.5).mul_(0.5)
+      for (const each of [down, across]) each.round_()
+      for (const each of [factor, exponent]) each.add_(0.5)
+      for (const each of [rows, columns]) each.mul_(0.5)
+      for (const padding of [0, 1, 2]) {
+        const call = (on, dtype) =>
+          torch.call('landmark_diffusion::augment', [
+            ...given.map((each) => each.to(on).to(dtype)),
+            padding,
+          ])
+        const wanted = call('cpu', 'float64')
+        await near(call(device, 'float32'), wanted, 1e-4, `padding ${padding}`)
+      }
+      torch.cuda.setOptions({ tf32Matmul: false })
+    },
+  },
+  {
     name: 'the fused optimiser with its average equals the formulas',
     async run(device) {
       if (!torch.ops().includes('landmark_diffusion::fused_adamw_ema_')) return

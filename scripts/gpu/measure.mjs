@@ -20,6 +20,7 @@ import * as torch from 'landmark-diffusion/torch'
 import { Predictor } from '../../dist/inference/predictor.js'
 import { loadConfig } from '../../dist/training/config.js'
 import { checks } from './checks.mjs'
+import { kernels } from './kernels.mjs'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -89,63 +90,6 @@ async function runChecks() {
     }
   }
   if (failed > 0) throw new Error(`${failed} of ${checks.length} checks failed`)
-}
-
-/** The shapes of the paper's network that hold most of the elements, [channels, height, width]. */
-const normShapes = tiny
-  ? [[32, 40, 32]]
-  : [
-      [32, 800, 640],
-      [64, 400, 320],
-      [128, 200, 160],
-      [256, 100, 80],
-      [256, 50, 40],
-      [512, 25, 20],
-    ]
-
-async function groupNorm() {
-  if (!torch.ops().includes('landmark_diffusion::group_norm_silu')) return
-  for (const [c, h, w] of normShapes) {
-    const x = torch
-      .randn([1, c, h, w], { device })
-      .to('bfloat16')
-      .contiguous({ memoryFormat: 'channels_last' })
-    const [weight, bias] = [torch.ones([c], { device }), torch.zeros([c], { device })]
-    const [w16, b16] = [weight.to('bfloat16'), bias.to('bfloat16')]
-    const dy = torch
-      .randn([1, c, h, w], { device })
-      .to('bfloat16')
-      .contiguous({ memoryFormat: 'channels_last' })
-    const own = (a, p, q) =>
-      torch.call('landmark_diffusion::group_norm_silu', [a, p, q, 32, 1e-6])[0]
-    const aten = (a, p, q) => torch.silu(torch.groupNorm(a, 32, p, q, 1e-6))
-    const both = (make, p, q) => () =>
-      torch.scope(() => {
-        const inputs = [x, p, q].map((each) => each.detach().requiresGrad_())
-        torch.grad([make(...inputs)], inputs, { gradOutputs: [dy] })
-      })
-    const times = await interleaved(
-      {
-        own: inScope(() => torch.noGrad(() => own(x, weight, bias))),
-        aten: inScope(() => torch.noGrad(() => aten(x, w16, b16))),
-        'own, with backward': both(own, weight, bias),
-        'aten, with backward': both(aten, w16, b16),
-      },
-      tiny ? 2 : 20,
-    )
-    for (const [side, list] of Object.entries(times)) {
-      const forward = !side.includes('backward')
-      // Least traffic: x twice and y once; backward x and dy twice, dx once.
-      const bytes = c * h * w * 2 * (forward ? 3 : 8)
-      const { ms } = summary(list)
-      figure('group norm', {
-        side,
-        shape: [c, h, w],
-        ...summary(list),
-        gigabytesPerSecond: bytes / ms / 1e6,
-      })
-    }
-  }
 }
 
 async function attention() {
@@ -429,7 +373,7 @@ async function sampling() {
 
 const stages = {
   checks: runChecks,
-  'group-norm': groupNorm,
+  kernels: () => kernels({ device, tiny, figure, interleaved, summary, inScope }),
   attention,
   step,
   compile,

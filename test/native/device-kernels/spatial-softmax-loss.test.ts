@@ -87,6 +87,15 @@ describe('spatial_softmax_loss on the device', () => {
     await compare(example([1, 1, 1, 1], dtype), dtype, { blocks: 1 })
   })
 
+  test.skipIf(!process.env.LANDMARK_DIFFUSION_FULL_CANVAS)(
+    'equals ATen in float64 on the canvas of 640 x 800',
+    { timeout: 300_000 },
+    async () => {
+      await compare(example([1, 19, 800, 640], 'float32'), 'float32')
+      await compare(example([1, 19, 800, 640], 'bfloat16'), 'bfloat16')
+    },
+  )
+
   test('takes logits of a trained network, where one pixel has all the weight', async () => {
     await compare(example([1, 19, 64, 48], 'float32', 40), 'float32', { scale: 10 })
   })
