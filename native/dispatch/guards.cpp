@@ -107,9 +107,15 @@ void separateOutputs(const std::vector<size_t>& outputs, torch::jit::Stack& argu
   }
 }
 
-void checkArguments(Guard guard, const torch::jit::Stack& arguments) {
+bool takesOneDnn(const c10::OperatorHandle& op) {
+  constexpr std::array kKeys = {c10::DispatchKey::MkldnnCPU, c10::DispatchKey::CompositeImplicitAutograd, c10::DispatchKey::CompositeExplicitAutograd};
+  return std::ranges::any_of(kKeys, [&](c10::DispatchKey key) { return op.hasKernelForDispatchKey(key); }) ||
+         !op.hasKernelForDispatchKey(c10::DispatchKey::CompositeExplicitAutogradNonFunctional);
+}
+
+void checkArguments(Guard guard, bool oneDnn, const torch::jit::Stack& arguments) {
   if (guard == guards::anySparse) return;
-  guards::checkTensors(arguments);
+  guards::checkTensors(arguments, oneDnn);
   if (guard != nullptr) checkGuard(guard, arguments);
 }
 

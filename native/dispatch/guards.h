@@ -3,6 +3,7 @@
 // time that the operator runs.
 #pragma once
 
+#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/function_schema.h>
 #include <ATen/core/operator_name.h>
 #include <ATen/core/stack.h>
@@ -19,7 +20,11 @@ Guard guardOf(const c10::OperatorName& name);
 
 // Before every call: the tensors are what they say they are (tensors.h), and the operator's guard, where it has
 // one, agrees. Its refusals say that they are none of libtorch's.
-void checkArguments(Guard guard, const torch::jit::Stack& arguments);
+void checkArguments(Guard guard, bool oneDnn, const torch::jit::Stack& arguments);
+
+// Whether oneDNN tensors may be given to the operator: it has a kernel for them, or is made of others. What is left are
+// operators whose shape function libtorch runs with them before it finds that there is no kernel.
+bool takesOneDnn(const c10::OperatorHandle& op);
 
 // The second half of it.
 void checkGuard(Guard guard, const torch::jit::Stack& arguments);

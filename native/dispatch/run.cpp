@@ -171,7 +171,7 @@ Outcome attempt(Session& session, const View& view) {
     const bool left = !(view.mode & record::SkipUndefined) || skipUndefined(stack);
     if (!left && view.site.op.schema().returns().empty()) return {{}, nullptr, {}};
     TORCH_CHECK(view.site.refusal.empty(), "refused, because libtorch does not check it: ", view.site.refusal);
-    checkArguments(view.site.guard, stack);
+    checkArguments(view.site.guard, view.site.oneDnn, stack);
     const ModeGuard guard(view.mode);
     if (!view.site.outputs.empty()) separateOutputs(view.site.outputs, stack);
     view.site.op.callBoxed(stack);

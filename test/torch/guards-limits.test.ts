@@ -78,6 +78,14 @@ const refused: [string, string, Arguments][] = [
       torch.ones([3], { dtype: 'bfloat16' }),
     ],
   ],
+  [
+    'what oneDNN holds in an operator without a kernel for it',
+    'aten::scatter_.src',
+    () => {
+      const index = torch.zeros([2, 2], { dtype: 'int64' })
+      return [torch.ones([2, 2]), 0, index, oneDnn(torch.ones([2, 2]))]
+    },
+  ],
   ['an empty oneDNN tensor turned', 'aten::t', () => [oneDnn(torch.ones([2, 0]))]],
   [
     'no weights of oneDNN',

@@ -67,12 +67,13 @@ void checkSparse(const at::Tensor& tensor) {
 
 }  // namespace
 
-void checkTensor(const at::Tensor& tensor) {
+void checkTensor(const at::Tensor& tensor, bool oneDnn) {
   // An absent optional tensor.
   if (!tensor.defined() || tensor.is_meta()) return;
   if (tensor.is_nested()) {
     if (tensor.layout() == at::kStrided) checkNested(tensor);
   } else if (tensor.layout() != at::kStrided) {
+    TORCH_CHECK(oneDnn || !tensor.is_mkldnn(), "refused, because libtorch does not check it: the operator has no kernel for oneDNN tensors; take to_dense()");
     checkSparse(tensor);
   } else if (tensor.has_storage() && !tensor._is_zerotensor() && !isSmallerThanByte(tensor.scalar_type())) {
     TORCH_CHECK(within(tensor), "a tensor of shape ", tensor.sizes(), " and strides ", tensor.strides(), " reaches out of its storage of ",
@@ -86,15 +87,15 @@ bool overlapsItself(const at::Tensor& tensor) {
   return extent(impl->sizes(), impl->strides()) < Wide{impl->numel()};
 }
 
-void checkTensors(const torch::jit::Stack& arguments) {
+void checkTensors(const torch::jit::Stack& arguments, bool oneDnn) {
   for (const c10::IValue& argument : arguments) {
     if (argument.isTensor()) {
-      checkTensor(argument.toTensor());
+      checkTensor(argument.toTensor(), oneDnn);
     } else if (argument.isList()) {
       for (const c10::IValue& element : argument.toListRef()) {
         if (!element.isTensor()) continue;
         TORCH_CHECK(element.toTensor().defined(), "a list of tensors has an element that holds nothing");
-        checkTensor(element.toTensor());
+        checkTensor(element.toTensor(), oneDnn);
       }
     }
   }

@@ -8,9 +8,9 @@
 namespace ld::guards {
 
 // Throws c10::Error for a tensor among the arguments that reaches out of its storage, or whose sparse indices reach
-// out of its shape, or that is a list's element and holds nothing.
-void checkTensors(const torch::jit::Stack& arguments);
-void checkTensor(const at::Tensor& tensor);
+// out of its shape, or that is a list's element and holds nothing, or that is oneDNN's where `oneDnn` says that none may be.
+void checkTensors(const torch::jit::Stack& arguments, bool oneDnn);
+void checkTensor(const at::Tensor& tensor, bool oneDnn = true);
 
 // Whether a strided tensor has less memory than elements, as an expanded one. Kernels that fill their result from its first
 // element on would write past it.
