@@ -184,13 +184,16 @@ async function run(from) {
   return Math.max(log.index, from) + 1
 }
 
-/** Fails where a long run holds much more in its last quarter than in its second: caches are full by then. */
+/**
+ * Fails where a long run holds much more in its last quarter than in its second: caches are full by then. Medians, because what
+ * one call needed is kept for some time.
+ */
 function checkMemory(resident) {
   const quarter = Math.floor(resident.length / 4)
   if (quarter < 10) return
-  const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length
-  const early = mean(resident.slice(quarter, 2 * quarter))
-  const late = mean(resident.slice(-quarter))
+  const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]
+  const early = median(resident.slice(quarter, 2 * quarter))
+  const late = median(resident.slice(-quarter))
   if (late > 1.25 * early + 2 ** 26)
     fail(end, 'all calls', `resident memory grew from ${early} to ${late} bytes`)
 }

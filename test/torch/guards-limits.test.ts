@@ -86,6 +86,39 @@ const refused: [string, string, Arguments][] = [
       return [torch.ones([2, 2]), 0, index, oneDnn(torch.ones([2, 2]))]
     },
   ],
+  [
+    'norms that would lie in one place',
+    'aten::_weight_norm_interface',
+    () => [torch.ones([2, 3]), torch.ones([1]).expand([3]), 1],
+  ],
+  [
+    'batch statistics of nothing',
+    'aten::native_batch_norm_backward',
+    () => {
+      const [x, each] = [torch.ones([0, 2]), torch.ones([2])]
+      return [x, x, each, each, each, each, each, true, 1, [true, true, true]]
+    },
+  ],
+  [
+    'attention with a bias of another dtype',
+    'aten::_native_multi_head_attention',
+    () => {
+      const x = torch.ones([2, 3, 4])
+      const bias = torch.ones([12], { dtype: 'bfloat16' })
+      return [x, x, x, 4, 2, torch.ones([12, 4]), bias, torch.ones([4, 4]), torch.ones([4])]
+    },
+  ],
+  [
+    'blocks of no columns',
+    'aten::sparse_bsc_tensor.ccol_row_value_size',
+    () => {
+      const [starts, rows] = [
+        [0, 2, 4],
+        [0, 1, 0, 1],
+      ].map((each) => torch.tensor(each, { dtype: 'int64' }))
+      return [starts, rows, torch.ones([4, 2, 0]), [4, 4]]
+    },
+  ],
   ['an empty oneDNN tensor turned', 'aten::t', () => [oneDnn(torch.ones([2, 0]))]],
   [
     'no weights of oneDNN',

@@ -60,10 +60,15 @@ void luUnpack(const Stack& stack) {
   if (stack.at(3).toBool()) luSolve(stack);
 }
 
-// The number of heads stands at Place; widths are divided by it.
-template <size_t Place>
+// The number of heads stands at Place; widths are divided by it. Weights and biases, four from First on, are taken for what the query is.
+template <size_t Place, size_t First>
 void heads(const Stack& stack) {
   TORCH_CHECK(stack.at(Place).toInt() > 0, "the number of heads must be positive");
+  const auto query = tensor(stack, 0);
+  for (size_t i = First; i < First + 4; ++i) {
+    const auto each = tensor(stack, i);
+    TORCH_CHECK(query.defined() && each.defined() && sameType(each, query), "weights and biases must have the dtype of the query");
+  }
 }
 
 // (self, diagonal, out): the matrices of a batch are written as if they lay in a row.
@@ -91,8 +96,7 @@ void rescaleQkv(const Stack& stack) {
   TORCH_CHECK(qkv.defined() && qkv.dim() == 3 && bias.defined() && strided(bias) && bias.dim() == 1 && bias.size(0) > 0 &&
                   heads > 0 && bias.size(0) % (3 * heads) == 0,
               "wants qkv [batch, tokens, 3 * dim], bias [3 * dim], and heads that divide dim");
-  TORCH_CHECK(qkv.is_nested() || (qkv.size(0) > 0 && qkv.size(2) == bias.size(0) && qkv.scalar_type() == bias.scalar_type()),
-              "qkv must be not empty, and have the length and dtype of bias");
+  TORCH_CHECK(sameType(qkv, bias) && (qkv.is_nested() || (qkv.size(0) > 0 && qkv.size(2) == bias.size(0))), "qkv must be not empty, and have the length and dtype of bias");
 }
 
 // (input [n, ...], coefficients [m, n])
@@ -194,9 +198,9 @@ void addMatrices(Table& table) {
       {"aten::lu_unpack", luUnpack},
       {"aten::triu.out", triangle},
       {"aten::tril.out", triangle},
-      {"aten::_native_multi_head_attention", heads<4>},
-      {"aten::_triton_multi_head_attention", heads<4>},
-      {"aten::_transformer_encoder_layer_fwd", heads<2>},
+      {"aten::_native_multi_head_attention", heads<4, 5>},
+      {"aten::_triton_multi_head_attention", heads<4, 5>},
+      {"aten::_transformer_encoder_layer_fwd", heads<2, 3>},
       {"aten::scaled_dot_product_attention", attended},
       {"aten::_scaled_dot_product_flash_attention_for_cpu", flash},
       {"aten::_cdist_backward", distancesBackward},

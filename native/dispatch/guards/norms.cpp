@@ -1,6 +1,7 @@
 // Guards of normalisations: their statistics and weights have one value per channel, row or slice.
 #include "dispatch/guards/arguments.h"
 #include "dispatch/guards/families.h"
+#include "dispatch/guards/tensors.h"
 
 namespace ld::guards {
 
@@ -11,6 +12,8 @@ void weightNorm(const at::Tensor& v, const at::Tensor& g, int64_t dim) {
   TORCH_CHECK(strided(v) && strided(g) && v.dim() > 0 && v.numel() > 0, "v and g must be strided and not empty");
   TORCH_CHECK(dim == 0 || dim == v.dim() - 1, "dim must be the first or the last dimension of v");
   TORCH_CHECK(g.numel() == v.size(dim) && g.scalar_type() == v.scalar_type(), "g must have one value per slice of v, of its dtype");
+  // The norms are given the strides of g.
+  TORCH_CHECK(!overlapsItself(g), "g has several elements in one place; clone it first");
 }
 
 void weightNormForward(const Stack& stack) { weightNorm(tensor(stack, 0), tensor(stack, 1), stack.at(2).toInt()); }
@@ -83,6 +86,7 @@ void batchNormWithoutStatistics(const Stack& stack) {
 // (grad_out, input, weight?, running_mean?, running_var?, save_mean?, save_invstd?, train, ...)
 void batchNormBackward(const Stack& stack) {
   channels<1, 2, 3, 4, 5, 6>(stack);
+  TORCH_CHECK(tensor(stack, 1).numel() > 0, "input is empty");
   const size_t used = stack.at(7).toBool() ? 5 : 3;
   TORCH_CHECK(sameSizes(tensor(stack, 0), tensor(stack, 1)) && tensor(stack, used).defined() && tensor(stack, used + 1).defined(),
               "gradient must have the input's shape, and the statistics that were used must be there");

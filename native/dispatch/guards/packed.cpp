@@ -125,7 +125,7 @@ void quantizedNorm(const Stack& stack) { TORCH_CHECK(tensor(stack, 0).defined() 
 
 void addPacked(Table& table) {
   for (const char* name : {"transpose.int", "transpose_", "_mkldnn_transpose", "_mkldnn_transpose_", "t", "t_", "swapaxes", "swapaxes_", "swapdims", "swapdims_",
-                           "adjoint", "mT", "mH", "matrix_H", "numpy_T"}) {
+                           "adjoint", "mT", "mH", "matrix_H", "numpy_T", "t_copy", "transpose_copy", "norm_except_dim", "_sparse_mm"}) {
     table.emplace(std::string("aten::") + name, transposed);
   }
   for (const char* name : {"fbgemm_pack_gemm_matrix_fp16", "fbgemm_pack_quantized_matrix", "fbgemm_linear_quantize_weight", "_saturate_weight_to_fp16"}) {

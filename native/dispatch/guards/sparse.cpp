@@ -33,6 +33,29 @@ void cooToCsr(const Stack& stack) {
   }
 }
 
+// (compressed_indices, plain_indices, values [.., nnz, rows, columns, ..], ...): lengths are divided by those of a block.
+void sparseBlocks(const Stack& stack) {
+  const auto compressed = tensor(stack, 0), values = tensor(stack, 2);
+  if (!strided(compressed) || !strided(values) || compressed.dim() == 0 || values.dim() < compressed.dim() + 2) return;
+  TORCH_CHECK(values.size(compressed.dim()) > 0 && values.size(compressed.dim() + 1) > 0, "the blocks of values are empty");
+}
+
+// The same where the layout stands at a place.
+template <size_t Place>
+void blocksByLayout(const Stack& stack) {
+  const auto& layout = stack.at(Place);
+  if (layout.isInt() && (layout.toLayout() == at::kSparseBsr || layout.toLayout() == at::kSparseBsc)) sparseBlocks(stack);
+}
+
+// (self [n, k], A [n, n], upper, transpose, unitriangular, X [n, k], M): for a sparse A nothing is resized.
+void sparseSolve(const Stack& stack) {
+  const auto self = tensor(stack, 0), a = tensor(stack, 1), x = tensor(stack, 5);
+  if (!a.defined() || a.layout() != at::kSparseCsr) return;
+  TORCH_CHECK(a.dim() == 2 && a.size(0) == a.size(1) && strided(self) && self.dim() == 2 && self.size(0) == a.size(0) && sameType(self, a),
+              "wants self [n, k] and A [n, n] of one dtype");
+  TORCH_CHECK(sameSizes(x, self) && sameType(x, self), "X must have the shape and dtype of self");
+}
+
 // (diagonals, offsets, shape [2], ...)
 void diagonals(const Stack& stack) {
   for (const int64_t length : ints(stack, 2)) TORCH_CHECK(length >= 0, "a shape has no negative length");
@@ -67,8 +90,17 @@ void addSparse(Table& table) {
                            "sparse_dim", "dense_dim", "is_coalesced", "_coalesced_", "sparse_resize_", "sparse_resize_and_clear_", "resize_as_sparse_"}) {
     table.emplace(std::string("aten::") + name, anySparse);
   }
+  for (const char* name : {"sparse_bsr_tensor", "sparse_bsc_tensor", "_sparse_bsr_tensor_unsafe", "_sparse_bsc_tensor_unsafe", "_validate_sparse_bsr_tensor_args",
+                           "_validate_sparse_bsc_tensor_args"}) {
+    table.emplace(std::string("aten::") + name, sparseBlocks);
+  }
   table.merge(Table{
+      {"aten::sparse_compressed_tensor.comp_plain_value", blocksByLayout<4>},
+      {"aten::sparse_compressed_tensor.comp_plain_value_size", blocksByLayout<5>},
+      {"aten::_sparse_compressed_tensor_unsafe", blocksByLayout<5>},
+      {"aten::_validate_sparse_compressed_tensor_args", blocksByLayout<4>},
       {"aten::_sparse_mm_reduce_impl_backward", sparseProductBackward},
+      {"aten::triangular_solve.X", sparseSolve},
       {"aten::_spdiags", diagonals},
       {"aten::broadcast_to", broadcast},
       {"aten::_sparse_broadcast_to", broadcast},
