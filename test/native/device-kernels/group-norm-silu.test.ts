@@ -4,7 +4,15 @@ import type { Tensor } from '#lib/torch/index.js'
 import * as torch from '#lib/torch/index.js'
 import { loadConfig } from '#lib/training/config.js'
 import { createModel } from '#lib/training/parts.js'
-import { bytesOf, compileForHost, type HostProgram, pixelsLast, restored } from './host.js'
+import {
+  bytesOf,
+  compileForHost,
+  fullCanvas,
+  type HostProgram,
+  pixelsLast,
+  restored,
+  whyNot,
+} from './host.js'
 
 type DType = 'float32' | 'bfloat16'
 
@@ -202,9 +210,9 @@ describe('on the device', () => {
     },
   )
 
-  // The norms of a fifth of the canvas, each side five times as long. LANDMARK_DIFFUSION_FULL_CANVAS=1 runs it.
-  test.skipIf(!process.env.LANDMARK_DIFFUSION_FULL_CANVAS)(
-    'every norm of the paper on its canvas of 640 x 800 equals ATen in float64, in both precisions',
+  // The norms of a fifth of the canvas, each side five times as long.
+  test.skipIf(!fullCanvas)(
+    `every norm of the paper on its canvas of 640 x 800 equals ATen in float64, in both precisions${whyNot}`,
     { timeout: 900_000 },
     async () => {
       const norms = await normsOf('paper', [160, 128])

@@ -7,6 +7,12 @@ import { fileURLToPath } from 'node:url'
 import type { DType, Tensor } from '#lib/torch/index.js'
 import * as torch from '#lib/torch/index.js'
 
+/** Whether to take the sizes of the paper's canvas, which takes minutes; else a word about it for a test's name. */
+export const fullCanvas = process.env.LANDMARK_DIFFUSION_FULL_CANVAS === '1'
+export const whyNot = fullCanvas
+  ? ''
+  : ' (skipped: it takes minutes; LANDMARK_DIFFUSION_FULL_CANVAS=1 runs it)'
+
 export interface HostProgram extends Disposable {
   /** Runs the program on `inputs`, one after the other, and cuts its output into pieces of these lengths in bytes. */
   run(words: readonly string[], inputs: readonly Uint8Array[], lengths: readonly number[]): Buffer[]

@@ -4,7 +4,15 @@ import { oneHotHeatmaps } from '#lib/diffusion/index.js'
 import type { Tensor } from '#lib/torch/index.js'
 import * as torch from '#lib/torch/index.js'
 import { distance } from '../../model/parity.js'
-import { bytesOf, compileForHost, type HostProgram, pixelsLast, restored } from './host.js'
+import {
+  bytesOf,
+  compileForHost,
+  fullCanvas,
+  type HostProgram,
+  pixelsLast,
+  restored,
+  whyNot,
+} from './host.js'
 
 type DType = 'float32' | 'bfloat16'
 
@@ -87,8 +95,8 @@ describe('spatial_softmax_loss on the device', () => {
     await compare(example([1, 1, 1, 1], dtype), dtype, { blocks: 1 })
   })
 
-  test.skipIf(!process.env.LANDMARK_DIFFUSION_FULL_CANVAS)(
-    'equals ATen in float64 on the canvas of 640 x 800',
+  test.skipIf(!fullCanvas)(
+    `equals ATen in float64 on the canvas of 640 x 800${whyNot}`,
     { timeout: 300_000 },
     async () => {
       await compare(example([1, 19, 800, 640], 'float32'), 'float32')
