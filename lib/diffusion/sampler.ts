@@ -61,7 +61,10 @@ export interface Evaluated {
 }
 
 export interface SampleOptions {
-  /** Runs each evaluation instead of `evaluate(model, ...)`: as a recorded program of the same. */
+  /**
+   * Runs each evaluation instead of `evaluate(model, ...)`: as a recorded program of the same, whose `ahead` bounds the
+   * queue where nobody watches the chain.
+   */
   run?: (evaluation: Evaluation) => Promise<Evaluated>
   /** Source of the noise; the default generator when absent. */
   generator?: Generator
@@ -88,8 +91,8 @@ export interface SampleResult {
  * for t = T-1 .. : x0 = f(x_t, y, t);  x_s = a(t, s) tame(x0) + b(t, s) x_t + c(t, s) noise
  *
  * tame: blur and clamp (`BlurSchedule`); a, b, c: the posterior or DDIM (`NoiseSchedule`). Put the
- * model in eval mode first. At most two evaluations are queued ahead of the device, and every tensor
- * but the results is freed.
+ * model in eval mode first. Every tensor but the results is freed. At most two evaluations are queued ahead of the
+ * device; of a chain by `run` that nobody watches (`onStep`) or could cancel (`signal`) all that `run` takes.
  */
 export class Sampler {
   readonly schedule: NoiseSchedule
@@ -138,7 +141,8 @@ export class Sampler {
     chain: number,
     options: SampleOptions,
   ): Promise<Tensor> {
-    const { signal, onStep, start } = options
+    const { run, signal, onStep, start } = options
+    const inOneGo = run && !signal && !onStep
     const times = this.timesteps(start)
     const noise = noiseSource(model, image, options)
     const average = this.options.average === 'chain' ? new SoftmaxMean() : null
@@ -151,7 +155,7 @@ export class Sampler {
       const drawn = s === undefined ? null : torch.scope(() => noise(i + 1))
       const given = torch.scope(() => this.#tables(state, t, s))
       const evaluation = { state, image, noise: drawn, ...given }
-      const evaluated = await (options.run?.(evaluation) ?? this.evaluate(model, evaluation))
+      const evaluated = await (run?.(evaluation) ?? this.evaluate(model, evaluation))
       for (const tensor of Object.values(given)) tensor.dispose()
       // Noise that was given stays its owner's.
       if (drawn && !options.noise) drawn.dispose()
@@ -163,6 +167,7 @@ export class Sampler {
         state = evaluated.next
       }
       if (onStep) await onStep({ step: i + 1, steps: times.length, chain, t, x0: estimate })
+      if (inOneGo && s !== undefined) continue
       // One step of run-ahead: the device never waits for JavaScript, and the queue stays short.
       const queued = torch.synchronize()
       // A failure is met when the fence is awaited; an abort in between must not leave it unhandled.

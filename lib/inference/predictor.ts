@@ -43,6 +43,9 @@ export interface PredictorOptions {
   eager?: boolean | undefined
 }
 
+/** Evaluations of a chain that are queued in one go: the event loop should not notice. */
+const ahead = 12
+
 /** What one chain says of each image. */
 interface ChainAnswer {
   points: Point[][]
@@ -66,7 +69,7 @@ export class Predictor {
     this.#evaluate =
       eager || !sampler
         ? null
-        : torch.program((evaluation: Evaluation) => sampler.evaluate(model, evaluation))
+        : torch.program((evaluation: Evaluation) => sampler.evaluate(model, evaluation), { ahead })
     this.#locate =
       eager || !baseline ? null : torch.program((image: Tensor) => this.#located(image))
   }

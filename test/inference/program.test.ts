@@ -2,7 +2,7 @@
 import * as torch from 'landmark-diffusion/torch'
 import { describe, expect, test } from 'vitest'
 import { Predictor } from '#lib/inference/predictor.js'
-import { loadConfig } from '#lib/training/config.js'
+import { type Config, loadConfig } from '#lib/training/config.js'
 import { createModel } from '#lib/training/parts.js'
 
 const variants: [string, string[]][] = [
@@ -13,17 +13,23 @@ const variants: [string, string[]][] = [
   ['the baseline', ['diffusion.objective=none']],
 ]
 
+function network(config: Config) {
+  torch.manualSeed(1)
+  const model = createModel(config)
+  // The last layer begins at zero, from which every chain would find the same.
+  torch.noGrad(() => {
+    torch.scope(() => {
+      for (const weight of model.parameters()) weight.add_(torch.randn(weight.shape).mul(0.05))
+    })
+  })
+  return model.eval().requiresGrad_(false)
+}
+
 describe('an evaluation of the chain as a program', () => {
   test.each(variants)('%s: gives the bits of one that runs op by op', async (name, set) => {
     torch.setNumThreads(1)
     const config = await loadConfig({ preset: 'tiny', set })
-    torch.manualSeed(1)
-    const model = createModel(config)
-    // The last layer begins at zero, from which every chain would find the same.
-    torch.noGrad(() => {
-      for (const weight of model.parameters()) weight.add_(torch.randn(weight.shape).mul(0.05))
-    })
-    model.eval().requiresGrad_(false)
+    const model = network(config)
     const { width, height } = config.data
     const images = Uint8Array.from({ length: 2 * width * height }, (_, i) => (i * 37) % 251)
     using recorded = new Predictor(model, config)
@@ -46,6 +52,27 @@ describe('an evaluation of the chain as a program', () => {
     expect(replayed).toBeGreaterThan(0)
     // Nothing else stands against a graph of a GPU.
     expect(recorded.programs?.graph).toBe('none: its tensors are on the CPU')
+    model.dispose()
+  })
+
+  test('a chain that is watched has the bits of one that is queued in one go', async () => {
+    torch.setNumThreads(1)
+    const config = await loadConfig({ preset: 'tiny', set: ['sampling.steps=20'] })
+    const model = network(config)
+    using predictor = new Predictor(model, config)
+    const { width, height } = config.data
+    const predict = (onStep?: () => void) =>
+      predictor.predict(new Uint8Array(width * height).fill(90), {
+        seeds: [1],
+        heatmaps: true,
+        onStep,
+      })
+    const before = torch.memory().tensors
+    const whole = await predict()
+    let seen = 0
+    expect(await predict(() => seen++)).toEqual(whole)
+    expect(seen).toBe(20)
+    expect(torch.memory().tensors).toBe(before)
     model.dispose()
   })
 
