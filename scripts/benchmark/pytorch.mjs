@@ -78,9 +78,10 @@ const workload = makeWorkload(name, values.precision)
 if (values.precision === 'bfloat16' && !['forward', 'step'].includes(workload.kind)) {
   fail(`The workload '${name}' is measured in float32 only.`)
 }
-// Of gradients in bfloat16 the products' rounding is most: of PyTorch's own variants they differ as much.
+// Of gradients in bfloat16 the products' rounding is most. Over seeds the first moments of a step at 192x160 were 0.016 to
+// 0.043 from PyTorch's, whose two memory formats were 0.013 to 0.038 apart, and all 0.014 to 0.053 from float32's.
 const toleranceOf = (part) =>
-  values.precision === 'float32' ? workload.tolerance : part === 'moments' ? 0.2 : 0.02
+  values.precision === 'float32' ? workload.tolerance : part === 'moments' ? 0.1 : 0.02
 const chosen = ({ name }) => values.variants?.includes(name) ?? true
 const own = ourVariants(workload.ours).filter(chosen)
 const others = pytorchVariants(workload.kind).filter(chosen)
