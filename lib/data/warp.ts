@@ -29,22 +29,28 @@ export function latticeFor(size: Size, spacing: { x: number; y: number }): Latti
   }
 }
 
-/** Weights of the four knots around a place `t` in [0, 1) between the middle two. */
-function cubicWeights(t: number): [number, number, number, number] {
+/** Writes the weights of the four knots around a place `t` in [0, 1) between the middle two. */
+function writeCubicWeights(out: Float64Array, t: number): void {
   const s = 1 - t
   const t2 = t * t
   const t3 = t2 * t
-  return [(s * s * s) / 6, (3 * t3 - 6 * t2 + 4) / 6, (-3 * t3 + 3 * t2 + 3 * t + 1) / 6, t3 / 6]
+  out[0] = (s * s * s) / 6
+  out[1] = (3 * t3 - 6 * t2 + 4) / 6
+  out[2] = (-3 * t3 + 3 * t2 + 3 * t + 1) / 6
+  out[3] = t3 / 6
 }
+
+/** Of the place at hand. A batch asks for thousands: arrays of their own would be most of its garbage. */
+const across = new Float64Array(4)
+const down = new Float64Array(4)
 
 /** [length * knots]: the weight of each knot for each pixel of an axis. */
 export function splineBasis(length: number, step: number, knots: number): Float32Array {
   const basis = new Float32Array(length * knots)
   for (let i = 0; i < length; i++) {
     const first = Math.floor(i / step)
-    cubicWeights(i / step - first).forEach((weight, k) => {
-      basis[i * knots + first + k] = weight
-    })
+    writeCubicWeights(across, i / step - first)
+    basis.set(across, i * knots + first)
   }
   return basis
 }
@@ -67,6 +73,9 @@ const meanSquareOfSpline = 151 / 315
 export class Warp {
   /** Displacements at the knots, [rows * columns] of x, then of y, pixels; null for none. */
   readonly #knots: Float64Array | null
+  /** The displacement asked for last. */
+  #dx = 0
+  #dy = 0
 
   constructor(
     readonly lattice: Lattice,
@@ -94,25 +103,33 @@ export class Warp {
 
   /** The displacement at an output pixel. */
   displacement([x, y]: Point): Point {
-    if (!this.#knots) return [0, 0]
+    this.#displace(x, y)
+    return [this.#dx, this.#dy]
+  }
+
+  #displace(x: number, y: number): void {
+    this.#dx = 0
+    this.#dy = 0
+    if (!this.#knots) return
     const { columns, rows, spacing } = this.lattice
     const column = Math.floor(x / spacing.x)
     const row = Math.floor(y / spacing.y)
-    const wx = cubicWeights(x / spacing.x - column)
-    const wy = cubicWeights(y / spacing.y - row)
+    writeCubicWeights(across, x / spacing.x - column)
+    writeCubicWeights(down, y / spacing.y - row)
     let dx = 0
     let dy = 0
     for (let j = 0; j < 4; j++) {
       if (row + j < 0 || row + j >= rows) continue
       for (let i = 0; i < 4; i++) {
         if (column + i < 0 || column + i >= columns) continue
-        const weight = (wx[i] as number) * (wy[j] as number)
+        const weight = (across[i] as number) * (down[j] as number)
         const at = (row + j) * columns + column + i
         dx += weight * (this.#knots[at] as number)
         dy += weight * (this.#knots[rows * columns + at] as number)
       }
     }
-    return [dx, dy]
+    this.#dx = dx
+    this.#dy = dy
   }
 
   /** Output pixel to input pixel. */
@@ -124,16 +141,17 @@ export class Warp {
   /** Input pixel to output pixel: the fixed point of q = affine^-1(p) - d(q), to 1e-9 pixels. */
   invert(point: Point): Point {
     const [x, y] = this.affine.inverse().apply(point)
-    let q: Point = [x, y]
-    if (!this.#knots) return q
+    if (!this.#knots) return [x, y]
+    let qx = x
+    let qy = y
     for (let i = 0; i < 60; i++) {
-      const [dx, dy] = this.displacement(q)
-      const next: Point = [x - dx, y - dy]
-      const moved = Math.abs(next[0] - q[0]) + Math.abs(next[1] - q[1])
-      q = next
+      this.#displace(qx, qy)
+      const moved = Math.abs(x - this.#dx - qx) + Math.abs(y - this.#dy - qy)
+      qx = x - this.#dx
+      qy = y - this.#dy
       if (moved < 1e-10) break
     }
-    return q
+    return [qx, qy]
   }
 
   /**

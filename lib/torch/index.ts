@@ -73,6 +73,7 @@ export {
 } from './program.js'
 export { Generator, getRngState, manualSeed, setRngState } from './random.js'
 export { isRecordingProgram } from './recording.js'
+export { RowReader, type Rows } from './row-reader.js'
 export { type Complex, type Scalar, scalar, TypedScalar } from './scalar.js'
 export { keep, type ScopeMemory, type ScopeOptions, scope, scopeAsync } from './scope.js'
 export {

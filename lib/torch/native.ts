@@ -58,6 +58,9 @@ export interface NativeValue {
   readonly dtype: number
 }
 
+/** The rows of a reading up to where it was closed; earlier, up to one on the CPU that is not finite or has failed. */
+export type NativeRows = readonly [rows: readonly (readonly number[])[], failure: Error | null]
+
 export interface NativeVersions {
   readonly libtorch: string
   readonly cuda: boolean
@@ -144,7 +147,7 @@ export const slots = {
 export const reductions = { sum: 0, product: 2, min: 3, max: 4 } as const
 
 export type MakeError = (
-  kind: 'op' | 'memory' | 'device' | 'distributed',
+  kind: 'op' | 'memory' | 'device' | 'distributed' | 'cancelled',
   op: string,
   inputs: string,
   message: string,
@@ -217,6 +220,10 @@ export interface Native {
   read(id: number): Promise<NativeValue>
   /** The one value of a tensor of float64, float32, int64 or bool. */
   item(id: number): Promise<number | bigint | boolean>
+  /** Rows that are read together: see native/napi/values.cpp. */
+  openReading(): [reading: Opaque, result: Promise<NativeRows>]
+  addToReading(reading: Opaque, id: number): void
+  closeReading(reading: Opaque): void
   /** Frees the first `count` ids of `words`. */
   free(count: number): void
   synchronize(): Promise<void>
@@ -297,6 +304,7 @@ export interface Native {
     results: readonly number[],
     passes: Readonly<Record<string, boolean>>,
     leaves: readonly number[],
+    calls: Opaque,
   ): Promise<{
     readonly program: Opaque
     readonly before: readonly boolean[]
@@ -307,6 +315,10 @@ export interface Native {
   abandonProgram(): void
   /** Ids of inputs, generators and results stand in `words`. Gives how many replays of it are queued. */
   replay(program: Opaque, inputs: number, generators: number, results: number): number
+  /** The calls of all recordings of a program. */
+  openCalls(): Opaque
+  /** Leaves out the replays that are queued and have not begun. */
+  cancelCalls(calls: Opaque): void
   /** Per instruction, the trace of its call. */
   programTraces(program: Opaque): number[]
   programText(program: Opaque, lines: readonly string[]): string

@@ -58,6 +58,11 @@ export interface Program<A extends readonly unknown[], R> {
   readonly graph: string | null
   /** Of the last recording: its size, memory and time. @throws ERR_PROGRAM before there is one */
   stats(): ProgramStats
+  /**
+   * Leaves out the calls that are queued and have not begun: what they were to give rejects with ERR_ABORTED when it
+   * is read. A call that records, or runs the function as it is, cannot be left out.
+   */
+  cancel(): void
   /** Frees the recordings; what the last calls returned stays. */
   dispose(): void
   [Symbol.dispose](): void
@@ -94,6 +99,7 @@ export function program<A extends readonly unknown[], R>(
   const methods = {
     toString: () => cache.toString(),
     stats: () => cache.stats(),
+    cancel: () => cache.cancel(),
     dispose: () => cache.dispose(),
     [Symbol.dispose]: () => cache.dispose(),
   }
@@ -168,6 +174,8 @@ class Recordings {
   #plain = 0
   #disposed = false
   #fence: Promise<void> | null = null
+  /** Of all recordings; there is one with the first. */
+  #calls: Opaque | null = null
 
   constructor(
     fn: (...args: readonly unknown[]) => unknown,
@@ -282,7 +290,8 @@ class Recordings {
         const names = outputs.map(() => takeId())
         const leaves = [...used].filter(({ disposed }) => !disposed)
         const places = leaves.map((leaf) => leaf.id)
-        const program = native.endProgram(ids, names, this.#passes, places)
+        this.#calls ??= native.openCalls()
+        const program = native.endProgram(ids, names, this.#passes, places, this.#calls)
         ended = { program, shape, signatures, names, leaves }
       })
     } catch (error) {
@@ -377,6 +386,10 @@ class Recordings {
       }
     }
     return texts.length > 0 ? texts.join('\n') : '# not recorded yet\n'
+  }
+
+  cancel(): void {
+    if (this.#calls) addon().native.cancelCalls(this.#calls)
   }
 
   dispose(): void {

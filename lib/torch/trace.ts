@@ -139,7 +139,7 @@ function programMessage(message: string, trace: number): string {
 }
 
 function failed(
-  kind: Exclude<Parameters<MakeError>[0], 'distributed'>,
+  kind: Exclude<Parameters<MakeError>[0], 'distributed' | 'cancelled'>,
   op: string,
   inputs: string,
   reason: string,
@@ -161,6 +161,7 @@ function failed(
 }
 
 onFailure((kind, op, inputs, message, trace, cause) => {
+  if (kind === 'cancelled') return new LandmarkDiffusionError('ERR_ABORTED', message)
   if (op === 'program')
     return new LandmarkDiffusionError('ERR_PROGRAM', programMessage(message, trace))
   if (kind === 'distributed') return new LandmarkDiffusionError('ERR_DISTRIBUTED', message.trim())

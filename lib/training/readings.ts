@@ -3,6 +3,7 @@
  * JavaScript thread, and that is most of what a step costs it. Nothing waits for an answer but who wants it.
  */
 
+import { LandmarkDiffusionError } from '../errors.js'
 import * as torch from '../torch/index.js'
 
 type Tensor = torch.Tensor
@@ -39,19 +40,26 @@ export function withVotes(losses: Tensor, stop: StopReason | null): Tensor {
 }
 
 interface Waiting {
-  values: Tensor
   resolve: (outcome: StepOutcome) => void
   reject: (error: unknown) => void
 }
 
+/** Batches that are on their way together. */
+interface Reading {
+  reader: torch.RowReader
+  batches: Waiting[]
+}
+
 /** Batches that are read together at most, and seconds that the first of them may wait for the others. */
 const mostTogether = 10
-const longestWait = 2
+const longestWait = 5
 
+/** On the CPU a batch that failed, or is no finite number, does not wait for the others; those behind it are not read. */
 export class Readings {
   readonly #adapts: boolean
   #together: number
-  #waiting: Waiting[] = []
+  /** The one that takes further batches. */
+  #open: Reading | null = null
   /** Since the last pause: its end, the last reading, and how many batches were read. */
   #began = performance.now()
   #last = this.#began
@@ -71,36 +79,39 @@ export class Readings {
   /** values: of `lossTensor` or `withVotes`; taken over. */
   add(values: Tensor): Promise<StepOutcome> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ values, resolve, reject })
-      if (this.#waiting.length >= this.#together) this.flush()
+      this.#open ??= this.#begin()
+      const { reader, batches } = this.#open
+      batches.push({ resolve, reject })
+      reader.add(values)
+      values.dispose()
+      if (batches.length >= this.#together) this.flush()
     })
   }
 
   /** Reads what waits for others. */
   flush(): void {
-    const batches = this.#waiting
-    if (batches.length === 0) return
-    this.#waiting = []
-    // Always as many, with the last one again: an op of a number seen for the first time would be waited for, here
-    // behind all batches that are queued, with the event loop.
-    const rows = Math.max(mostTogether, batches.length)
-    const all = torch.stack(
-      Array.from({ length: rows }, (_, i) => (batches[i] ?? (batches.at(-1) as Waiting)).values),
+    this.#open?.reader.close()
+    this.#open = null
+  }
+
+  #begin(): Reading {
+    const reading: Reading = { reader: new torch.RowReader(), batches: [] }
+    reading.reader.result.then(
+      ([rows, failure]) => this.#deliver(reading, rows, failure),
+      (error: unknown) => this.#deliver(reading, [], error),
     )
-    const read = all.data() as Promise<Float32Array>
-    all.dispose()
-    for (const { values } of batches) values.dispose()
-    read.then(
-      (numbers) => {
-        const seconds = this.#secondsOf(batches.length)
-        const width = numbers.length / rows
-        for (const [i, { resolve }] of batches.entries())
-          resolve(outcomeOf(numbers.subarray(i * width, (i + 1) * width), seconds))
-      },
-      (error: unknown) => {
-        for (const { reject } of batches) reject(error)
-      },
-    )
+    return reading
+  }
+
+  #deliver(reading: Reading, rows: torch.Rows[0], failure: unknown): void {
+    // It takes no more, though nobody has closed it.
+    if (this.#open === reading) this.#open = null
+    const seconds = this.#secondsOf(Math.max(1, rows.length))
+    for (const [i, { resolve, reject }] of reading.batches.entries()) {
+      const row = rows[i]
+      if (row) resolve(outcomeOf(row, seconds))
+      else reject(failure ?? notReached())
+    }
   }
 
   /** What came before the next batch was no batch: saving, say. */
@@ -120,14 +131,18 @@ export class Readings {
       // On average: two readings may come one right after the other.
       const rate = (1000 * this.#read) / (now - this.#began)
       this.#together = Math.max(1, Math.min(mostTogether, Math.floor(longestWait * rate)))
-      if (this.#waiting.length >= this.#together) this.flush()
+      if (this.#open && this.#open.batches.length >= this.#together) this.flush()
     }
     return seconds
   }
 }
 
+function notReached(): LandmarkDiffusionError {
+  return new LandmarkDiffusionError('ERR_DIVERGED', 'the loss of a batch before was no number')
+}
+
 function outcomeOf(
-  [loss = 0, nll = 0, mse = 0, aborted = 0, time = 0]: Float32Array,
+  [loss = 0, nll = 0, mse = 0, aborted = 0, time = 0]: readonly number[],
   seconds: number,
 ): StepOutcome {
   const stop = aborted > 0 ? 'aborted' : time > 0 ? 'time' : null

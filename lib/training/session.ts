@@ -76,13 +76,23 @@ export interface StepPrograms extends torch.ProgramCalls {
 export interface Advance {
   /** Resolves when all of it is queued; no other may be begun before. */
   queued: Promise<void>
+  /** Rejects with ERR_ABORTED where the batch was cancelled. */
   outcome: Promise<StepOutcome>
+  /** What the session was before it. */
+  before: Position
+}
+
+/** Where a session stands between two batches. */
+interface Position {
+  progress: Progress
+  accumulated: number
+  mark: Progress | null
 }
 
 export interface SessionOptions {
   /** Runs each step op by op from JavaScript instead of as recorded programs. Results are the same. */
   eager?: boolean | undefined
-  /** Batches whose losses are read together, null for as many as take two seconds. Default 1. */
+  /** Batches whose losses are read together, null for as many as take five seconds. Default 1. */
   readEvery?: number | null | undefined
 }
 
@@ -112,8 +122,8 @@ export class Session implements Disposable {
   readonly #readings: Readings
   /** A step; where gradients wait for others its first part, up to these. Gives the losses [3]. */
   readonly #pass: torch.Program<[StepInput], PassResult> | null
-  /** The rest of such a step. */
-  readonly #updating: torch.Program<[Update], null> | null
+  /** The rest of such a step; the losses are an argument so that it is left out where its pass was. */
+  readonly #updating: torch.Program<[Update, Tensor], null> | null
   #step = 0
   /** Batches whose gradients wait for an update. */
   #accumulated = 0
@@ -163,8 +173,8 @@ export class Session implements Disposable {
     this.#readings = new Readings(readEvery)
     const pass = (input: StepInput) => this.#runPass(input)
     this.#pass = eager ? null : torch.program(pass, { recordings, ahead })
-    const update = (given: Update) => this.#update(given)
-    this.#updating = this.#buckets && torch.program(update)
+    const update = (given: Update, _losses: Tensor) => this.#update(given)
+    this.#updating = this.#buckets && torch.program(update, { ahead })
   }
 
   /** Batches done, those of all ranks. */
@@ -194,6 +204,11 @@ export class Session implements Disposable {
   advance(stop: StopReason | null = null): Advance {
     const { rank, size } = this.#peers
     const first = this.#loader.position
+    const before = {
+      progress: this.#here(first),
+      accumulated: this.#accumulated,
+      mark: this.#mark,
+    }
     this.#loader.skip(rank)
     const batch = this.#loader.next()
     this.#loader.skip(size - 1 - rank)
@@ -215,7 +230,24 @@ export class Session implements Disposable {
     // Looked at later; a failure in between must not count as unhandled.
     outcome.catch(() => undefined)
     const settled = () => undefined
-    return { queued: values.then(settled, settled), outcome }
+    // Of several processes the exchange is no part of it.
+    const all = values.then(({ exchanged }) => (this.#peers.isAlone ? exchanged : null))
+    return { queued: all.then(settled, settled), outcome, before }
+  }
+
+  /**
+   * Leaves out the batches that are queued and have not begun, where that can be: of one process, as programs. All calls
+   * of `advance` must be queued. The session then has to be taken back to where the first of them began.
+   */
+  cancel(): void {
+    if (this.#peers.isAlone) this.#pass?.cancel()
+  }
+
+  /** To before the first batch that was cancelled. */
+  takeBack({ progress, accumulated, mark }: Position): void {
+    this.seek(progress)
+    this.#accumulated = accumulated
+    this.#mark = mark
   }
 
   /** How many batches may wait before one of them is read. */
@@ -293,8 +325,8 @@ export class Session implements Disposable {
     for (const bucket of input.update ? buckets : [])
       ends.push(input.exchange ? this.#peers.averaged(bucket) : this.#peers.average(bucket))
     const exchanged: Promise<unknown>[] = ends.map((end) => end())
+    if (input.update && this.#updating) exchanged.push(this.#updating(input.update, losses))
     for (const tensor of [losses, ...buckets]) tensor.dispose()
-    if (input.update && this.#updating) exchanged.push(this.#updating(input.update))
     return { values, exchanged: Promise.all(exchanged) }
   }
 
@@ -410,6 +442,7 @@ export class Session implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#readings.flush()
     this.#pass?.dispose()
     this.#updating?.dispose()
     this.#reducer?.dispose()

@@ -12,7 +12,7 @@ import type { StepFigures, StepOutcome, StopReason } from './readings.js'
 import { openRun } from './resume.js'
 import { decodeSamples, listSamples } from './run-data.js'
 import { RunFolder } from './run-folder.js'
-import { Session, type StepPrograms } from './session.js'
+import { type Advance, Session, type StepPrograms } from './session.js'
 import { type ValidationFigures, Validator } from './validation.js'
 
 export interface TrainOptions extends ConfigSources {
@@ -32,8 +32,8 @@ export interface TrainOptions extends ConfigSources {
   /** Runs steps op by op instead of as recorded programs. Results are the same. */
   eager?: boolean | undefined
   /**
-   * Steps whose losses are read together; their events come together too. Default: on the CPU as many as take two
-   * seconds, at most 10, and of several processes 1; on a GPU 10.
+   * Steps whose losses are read together; their events come together too. Default: on the CPU as many as take five
+   * seconds, at most 10, and of several processes or with `eager` 1; on a GPU 10.
    */
   readEvery?: number | undefined
 }
@@ -123,7 +123,9 @@ async function* trainTogether(
   const { config, data, resume } = await peers.fromFirst(() => openRun(folder, options))
   // Alike on all ranks, which stop after the same batch.
   const readEvery = await peers.fromFirst(
-    () => options.readEvery ?? (device !== 'cpu' ? readEveryOnGpu : peers.isAlone ? null : 1),
+    () =>
+      options.readEvery ??
+      (device !== 'cpu' ? readEveryOnGpu : peers.isAlone && !options.eager ? null : 1),
   )
   const samples = await peers.fromFirst(() => listSamples(data, config))
   const { training, validation, fingerprint } = samples
@@ -195,6 +197,7 @@ interface Queued {
   epoch: number
   lr: number
   outcome: Promise<StepOutcome>
+  before: Advance['before']
 }
 
 /** The loop over batches, with what is due between them. */
@@ -255,17 +258,24 @@ class Run {
       }
       if (finished) break
       if (session.step > saved && this.#isDue(session.step, train.checkpointEvery)) {
-        yield* this.#drain()
+        yield* this.#drain(signal)
         yield* this.#save('last', false)
         saved = session.step
+        continue
       }
-      yield* this.#enqueue(wish)
-      const { step } = session
+      const step = session.step + this.#parts.peers.size
+      yield* this.#enqueue(wish, signal)
       validationDue =
         this.#parts.validator !== null &&
+        session.step === step &&
         (this.#isDue(step, train.validation.every) || step >= session.total)
     }
-    yield* this.#drain()
+    const reached = session.step
+    yield* this.#drain(signal)
+    if (session.step < reached) {
+      reason = 'aborted'
+      validationDue = false
+    }
     yield* this.#save('last', validationDue)
     // The others stay until the last checkpoint is safe: if it cannot be written, all end as failed.
     await this.#parts.peers.meet()
@@ -287,27 +297,57 @@ class Run {
   }
 
   /** Queues one batch, and reports those before it that have been read. */
-  async *#enqueue(wish: StopReason | null): AsyncGenerator<TrainEvent, void, void> {
+  async *#enqueue(
+    wish: StopReason | null,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<TrainEvent, void, void> {
     const { session } = this.#parts
     const { epoch, lr } = session
-    const { queued, outcome } = session.advance(wish)
-    this.#queue.push({ step: session.step, epoch, lr, outcome })
+    const { queued, ...batch } = session.advance(wish)
+    this.#queue.push({ step: session.step, epoch, lr, ...batch })
     await queued
-    while (this.#queue.length >= runAhead + session.readTogether)
-      yield await this.#report(this.#queue.shift() as Queued)
+    yield* this.#reportDownTo(runAhead + session.readTogether - 1, signal)
   }
 
-  async *#drain(): AsyncGenerator<TrainEvent, void, void> {
+  async *#drain(signal?: AbortSignal): AsyncGenerator<TrainEvent, void, void> {
     this.#parts.session.flush()
-    for (let next = this.#queue.shift(); next; next = this.#queue.shift()) {
-      yield await this.#report(next)
+    yield* this.#reportDownTo(0, signal)
+  }
+
+  /** Reports all but the last `most` batches. Those that have not begun when the signal comes are as if they had never been. */
+  async *#reportDownTo(
+    most: number,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<TrainEvent, void, void> {
+    const { session } = this.#parts
+    const cancel = () => session.cancel()
+    signal?.addEventListener('abort', cancel)
+    if (signal?.aborted) cancel()
+    try {
+      while (this.#queue.length > most) {
+        const next = this.#queue.shift() as Queued
+        const event = await this.#report(next)
+        if (event) yield event
+        else {
+          this.#queue.length = 0
+          session.takeBack(next.before)
+        }
+      }
+    } finally {
+      signal?.removeEventListener('abort', cancel)
     }
   }
 
-  async #report({ step, epoch, lr, outcome }: Queued): Promise<TrainEvent> {
+  /** null for a batch that was cancelled. */
+  async #report({ step, epoch, lr, outcome }: Queued): Promise<TrainEvent | null> {
     this.#reporting = step
-    const { figures, stop, seconds: took } = await outcome
+    const came = await outcome.catch((error: unknown) => {
+      if (error instanceof LandmarkDiffusionError && error.code === 'ERR_ABORTED') return null
+      throw error
+    })
     this.#reporting = null
+    if (came === null) return null
+    const { figures, stop, seconds: took } = came
     this.#agreed ??= stop
     if (!Object.values(figures).every(Number.isFinite)) throw this.#diverged(step, figures)
     const imagesPerSecond = this.#speed.after(took)

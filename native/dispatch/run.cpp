@@ -262,7 +262,7 @@ void runOp(Session& session, const uint32_t* words) {
     for (uint32_t i = 0; i < view.outputs; ++i) session.table.poison(outs[i], outcome.failure);
     // An op in place has no output of its own: what it was to write is what is now wrong.
     forEachWritten(view, [&](uint32_t, uint32_t, uint32_t id) { session.table.poison(id, outcome.failure); });
-    session.unreported = outcome.failure;
+    session.leaveReport(outcome.failure);
     return;
   }
   for (size_t i = 0; i < outcome.results.size(); ++i) {

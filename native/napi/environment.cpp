@@ -52,6 +52,9 @@ Environment::Environment(Napi::Env env, Napi::Object exports)
                            InstanceMethod("fromData", &Environment::fromData),
                            InstanceMethod("read", &Environment::read),
                            InstanceMethod("item", &Environment::item),
+                           InstanceMethod("openReading", &Environment::openReading),
+                           InstanceMethod("addToReading", &Environment::addToReading),
+                           InstanceMethod("closeReading", &Environment::closeReading),
                            InstanceMethod("free", &Environment::free),
                            InstanceMethod("synchronize", &Environment::synchronize),
                            InstanceMethod("catchUp", &Environment::catchUp),
@@ -77,6 +80,8 @@ Environment::Environment(Napi::Env env, Napi::Object exports)
                            InstanceMethod("hasGradients", &Environment::hasGradients),
                            InstanceMethod("abandonProgram", &Environment::abandonProgram),
                            InstanceMethod("replay", &Environment::replay),
+                           InstanceMethod("openCalls", &Environment::openCalls),
+                           InstanceMethod("cancelCalls", &Environment::cancelCalls),
                            InstanceMethod("programTraces", &Environment::programTraces),
                            InstanceMethod("programText", &Environment::programText),
                            InstanceMethod("programStats", &Environment::programStats),
@@ -198,6 +203,7 @@ Napi::Value Environment::failureToJs(Napi::Env env, const Failure& failure) {
   const char* kind = failure.kind == Failure::Kind::OutOfMemory   ? "memory"
                      : failure.kind == Failure::Kind::Device      ? "device"
                      : failure.kind == Failure::Kind::Distributed ? "distributed"
+                     : failure.kind == Failure::Kind::Cancelled   ? "cancelled"
                                                                   : "op";
   return makeError_.Call({Napi::String::New(env, kind), Napi::String::New(env, failure.op),
                           Napi::String::New(env, failure.inputs), Napi::String::New(env, failure.message),

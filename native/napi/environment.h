@@ -40,6 +40,9 @@ class Environment : public Napi::Addon<Environment> {
   void fromData(const Info& info);
   Napi::Value read(const Info& info);
   Napi::Value item(const Info& info);
+  Napi::Value openReading(const Info& info);
+  void addToReading(const Info& info);
+  void closeReading(const Info& info);
   void free(const Info& info);
   Napi::Value synchronize(const Info& info);
   Napi::Value catchUp(const Info& info);
@@ -75,6 +78,8 @@ class Environment : public Napi::Addon<Environment> {
   Napi::Value hasGradients(const Info& info);
   void abandonProgram(const Info& info);
   Napi::Value replay(const Info& info);
+  Napi::Value openCalls(const Info& info);
+  void cancelCalls(const Info& info);
   Napi::Value programTraces(const Info& info);
   Napi::Value programText(const Info& info);
   Napi::Value programStats(const Info& info);
@@ -124,6 +129,8 @@ class Environment : public Napi::Addon<Environment> {
     Napi::Promise promise;
   };
   Promise openPromise(Napi::Env env);
+
+  struct Reading;  // values.cpp
 
   using ToJs = Napi::Value (*)(Napi::Env env, const at::Tensor& copy);
   Napi::Value readAs(const Info& info, ToJs toJs);

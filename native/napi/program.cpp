@@ -22,6 +22,14 @@ using program::Program;
 using program::Recorder;
 using Ids = std::vector<int64_t>;
 
+// The calls of all recordings of one program. Shared, so that one store cancels them: were they cancelled one recording
+// after another, a call of the second could begin after one of the first was left out.
+struct Calls {
+  uint64_t made = 0;                   // JavaScript thread only
+  std::atomic<uint64_t> cancelled{0};  // up to this one they are left out, unless they have begun
+};
+using CallsPtr = std::shared_ptr<Calls>;
+
 // A recorded program, as JavaScript holds it. The program itself never changes; only the executor runs it.
 struct Recorded {
   std::shared_ptr<const Program> program;
@@ -31,6 +39,7 @@ struct Recorded {
   program::MemoryPlan memory;
   std::vector<std::string> passes;
   std::atomic<uint32_t> queued{0};
+  CallsPtr calls;
   std::atomic<uint64_t> replays{0};
   std::atomic<uint64_t> nanoseconds{0};  // of all replays
 };
@@ -136,21 +145,31 @@ FailurePtr replayFailure(const Recorded& recorded) {
   return currentFailure(c10::toString(at->op.operator_name()), inputs, at->trace);
 }
 
-void replay(Session& session, Recorded& recorded, const std::vector<uint32_t>& ids, size_t inputs, size_t generators) {
+FailurePtr cancelledFailure() {
+  auto failure = std::make_shared<Failure>();
+  failure->kind = Failure::Kind::Cancelled;
+  failure->op = "program";
+  failure->message = "the call was cancelled before it began";
+  return failure;
+}
+
+void replay(Session& session, Recorded& recorded, uint64_t call, const std::vector<uint32_t>& ids, size_t inputs,
+            size_t generators) {
   const auto begun = std::chrono::steady_clock::now();
   const uint32_t* const outputs = ids.data() + inputs + generators;
   const size_t count = ids.size() - inputs - generators;
   try {
     TORCH_CHECK(session.recorder == nullptr, "a program cannot be called inside of another one's function");
-    const Interpreter::Call call{
+    if (call <= recorded.calls->cancelled.load()) throw FailureError(cancelledFailure());
+    const Interpreter::Call given{
         tensorsOf(session, ids.data(), inputs), generatorsOf(session, ids.data() + inputs, generators),
         [&session] { return session.closing.load(std::memory_order_relaxed) || Executor::instance().isParking(); }};
-    const auto results = recorded.graph ? recorded.graph->run(call) : recorded.interpreter->run(call);
+    const auto results = recorded.graph ? recorded.graph->run(given) : recorded.interpreter->run(given);
     for (size_t i = 0; i < count; ++i) session.table.put(outputs[i], results[i]);
   } catch (...) {
     const FailurePtr failure = replayFailure(recorded);
     for (size_t i = 0; i < count; ++i) session.table.poison(outputs[i], failure);
-    session.unreported = failure;
+    session.leaveReport(failure);
   }
   recorded.nanoseconds += static_cast<uint64_t>((std::chrono::steady_clock::now() - begun).count());
   ++recorded.replays;
@@ -173,7 +192,7 @@ void Environment::beginProgram(const Info& info) {
   });
 }
 
-// endProgram(outputs, results, passes: { name: on }, leaves): a promise of { program, before, after }. `results` name
+// endProgram(outputs, results, passes: { name: on }, leaves, calls): a promise of { program, before, after }. `results` name
 // the outputs anew, without history; `before` and `after` tell which leaves had a gradient and which have one now.
 Napi::Value Environment::endProgram(const Info& info) {
   const auto outputs = idsFromJs(info[0]), results = idsFromJs(info[1]);
@@ -185,6 +204,7 @@ Napi::Value Environment::endProgram(const Info& info) {
     wanted[name] = passes.Get(name).ToBoolean().Value();
   }
   const auto leaves = idsFromJs(info[3]);
+  const CallsPtr calls = *info[4].As<Napi::External<CallsPtr>>().Data();
   const auto [promise, result] = openPromise(info.Env());
   Executor::instance().submit(*session_, [=, promise = promise](Session& session) {
     const auto recorder = std::exchange(session.recorder, nullptr);
@@ -201,6 +221,7 @@ Napi::Value Environment::endProgram(const Info& info) {
         after.push_back(leaf.defined() && leaf.grad().defined());
       }
       recorded = compile(recorder->finish(tensors), wanted);
+      recorded->calls = calls;
       for (size_t i = 0; i < results.size(); ++i) session.table.put(results[i], tensors[i].detach());
     } catch (...) {
       failure = currentFailure("program", "", 0);
@@ -256,11 +277,24 @@ Napi::Value Environment::replay(const Info& info) {
   }
   std::vector<uint32_t> ids(scratch_->begin(), scratch_->begin() + static_cast<std::ptrdiff_t>(total));
   const uint32_t queued = ++recorded->queued;
-  Executor::instance().submit(*session_, [recorded, ids = std::move(ids), inputs, generators](Session& session) {
-    if (!session.closing.load()) ld::replay(session, *recorded, ids, inputs, generators);
+  const uint64_t call = ++recorded->calls->made;
+  Executor::instance().submit(*session_, [recorded, call, ids = std::move(ids), inputs, generators](Session& session) {
+    if (!session.closing.load()) ld::replay(session, *recorded, call, ids, inputs, generators);
     --recorded->queued;
   });
   return Napi::Number::New(info.Env(), queued);
+}
+
+// openCalls(): what the recordings of a program count their calls with.
+Napi::Value Environment::openCalls(const Info& info) {
+  return Napi::External<CallsPtr>::New(info.Env(), new CallsPtr(std::make_shared<Calls>()),
+                                       [](Napi::BasicEnv, CallsPtr* held) { delete held; });
+}
+
+// cancelCalls(calls): those that are queued and have not begun are left out; their results are poisoned.
+void Environment::cancelCalls(const Info& info) {
+  Calls& calls = **info[0].As<Napi::External<CallsPtr>>().Data();
+  calls.cancelled.store(calls.made);
 }
 
 // programTraces(program): per instruction, the key of the JavaScript stack of its call.

@@ -1,6 +1,8 @@
 // Exported functions that move values between JavaScript and tensors.
 #include <ATen/ops/empty.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "dispatch/guards/tensors.h"
@@ -121,6 +123,94 @@ Napi::Value Environment::item(const Info& info) {
       default:
         throw Napi::TypeError::New(env, "item() wants one element of float64, float32, int64 or bool");
     }
+  });
+}
+
+// Rows on their way to JavaScript together, so that it is woken once for all.
+struct Environment::Reading {
+  static constexpr int64_t kLongestRow = 1024;
+
+  uint64_t promise = 0;
+  std::vector<at::Tensor> rows;  // on the host
+  bool onDevice = false;
+  bool over = false;
+
+  // Executor thread. The promise tells of the rows before a failure too.
+  void settle(Session& session, FailurePtr failure) {
+    over = true;
+    auto value = [rows = std::move(rows), failure](Environment& environment, Napi::Env env) -> Napi::Value {
+      auto all = Napi::Array::New(env, rows.size());
+      for (uint32_t i = 0; i < rows.size(); ++i) {
+        const at::Tensor& row = rows[i];
+        auto numbers = Napi::Array::New(env, static_cast<size_t>(row.numel()));
+        for (uint32_t k = 0; k < row.numel(); ++k) numbers.Set(k, row.const_data_ptr<float>()[k]);
+        all.Set(i, numbers);
+      }
+      auto result = Napi::Array::New(env, 2);
+      result.Set(0u, all);
+      result.Set(1u, failure ? environment.failureToJs(env, *failure) : env.Null());
+      return result;
+    };
+    if (!onDevice) return session.complete(Settle::make(promise, nullptr, std::move(value)));
+    whenReached([session = session.shared_from_this(), promise = promise, value = std::move(value)](FailurePtr lost) {
+      session->complete(Settle::make(promise, std::move(lost), value));
+    });
+  }
+
+  void add(Session& session, uint32_t id) {
+    if (over) return;
+    const auto& slot = session.table.at(id);
+    try {
+      if (slot.failure) throw FailureError(slot.failure);
+      TORCH_CHECK(slot.tensor.defined(), "the tensor holds nothing");
+      const at::NoGradGuard guard;
+      guards::checkTensor(slot.tensor);
+      TORCH_CHECK(slot.tensor.scalar_type() == at::kFloat && slot.tensor.layout() == at::kStrided &&
+                      !slot.tensor.is_nested() && slot.tensor.numel() <= kLongestRow,
+                  "rows that are read together are dense, of float32, and of at most ", kLongestRow, " numbers");
+      const at::Tensor row = slot.tensor.detach().resolve_neg().contiguous();
+      onDevice |= row.is_cuda();
+      rows.push_back(row.is_cuda() ? queueToHost(row) : row.clone());
+    } catch (...) {
+      FailurePtr failure = currentFailure("read", brief(slot.tensor), 0);
+      if (failure == session.unreported) session.unreported.reset();
+      return settle(session, std::move(failure));
+    }
+    // What a device computes is not waited for, so it is not looked at.
+    const at::Tensor& row = rows.back();
+    const float* const values = row.const_data_ptr<float>();
+    if (!onDevice && !std::all_of(values, values + row.numel(), [](float value) { return std::isfinite(value); })) {
+      settle(session, nullptr);
+    }
+  }
+};
+
+// openReading(): [reading, result]. `result` promises [rows: number[][], failure: Error | null] of the tensors that were
+// added, once it is closed; before, where a row on the CPU is not finite or has failed, of those until then.
+Napi::Value Environment::openReading(const Info& info) {
+  const Napi::Env env = info.Env();
+  const auto [promise, result] = openPromise(env);
+  auto reading = std::make_shared<Reading>();
+  reading->promise = promise;
+  using Held = std::shared_ptr<Reading>;
+  auto value = Napi::Array::New(env, 2);
+  value.Set(0u, Napi::External<Held>::New(env, new Held(std::move(reading)), [](Napi::BasicEnv, Held* held) { delete held; }));
+  value.Set(1u, result);
+  return value;
+}
+
+// addToReading(reading, id)
+void Environment::addToReading(const Info& info) {
+  const auto reading = *info[0].As<Napi::External<std::shared_ptr<Reading>>>().Data();
+  const uint32_t id = info[1].As<Napi::Number>().Uint32Value();
+  Executor::instance().submit(*session_, [reading, id](Session& session) { reading->add(session, id); });
+}
+
+// closeReading(reading)
+void Environment::closeReading(const Info& info) {
+  const auto reading = *info[0].As<Napi::External<std::shared_ptr<Reading>>>().Data();
+  Executor::instance().submit(*session_, [reading](Session& session) {
+    if (!reading->over) reading->settle(session, nullptr);
   });
 }
 

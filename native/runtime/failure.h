@@ -9,8 +9,8 @@
 namespace ld {
 
 struct Failure {
-  // Device: a GPU itself failed, and whatever it held is lost.
-  enum class Kind { Op, OutOfMemory, Device, Schema, Distributed };
+  // Device: a GPU itself failed, and whatever it held is lost. Cancelled: nobody wanted it any more.
+  enum class Kind { Op, OutOfMemory, Device, Schema, Distributed, Cancelled };
   Kind kind = Kind::Op;
   std::string op;       // "aten::conv2d"
   std::string inputs;   // "float32[1, 3, 8, 8], float32[4, 2, 3, 3]"

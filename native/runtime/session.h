@@ -123,6 +123,10 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // A failure that nobody has been told of yet: synchronize() reports it.
   FailurePtr unreported;  // executor thread only
+  // What was cancelled needs no report: whoever did it knows.
+  void leaveReport(const FailurePtr& failure) {
+    if (failure->kind != Failure::Kind::Cancelled) unreported = failure;
+  }
 
   std::function<void()> notify;        // set before the session is opened, never changed
   std::function<void()> serve;         // the same; runs a callback that is asked for, on the JavaScript thread

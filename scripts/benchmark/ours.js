@@ -110,8 +110,12 @@ async function loop(count) {
   }
 }
 
-/** Milliseconds of the JavaScript thread a repetition; the first ones settle how many are read together. */
-async function mainThreadOf(runTrain, count) {
+/**
+ * Milliseconds of the JavaScript thread a repetition; the first ones settle how many are read together. At most ten are, so
+ * whole tens stand for a long run.
+ */
+async function mainThreadOf(runTrain, least) {
+  const count = 10 * Math.ceil(least / 10)
   await runTrain(count)
   const before = mainThreadSeconds()
   await runTrain(count)

@@ -78,6 +78,41 @@ describe('a program', () => {
     expect(run.stats()).toMatchObject({ recorded: 5 })
   })
 
+  test('leaves out calls that are cancelled before they begin, and goes on after them', async () => {
+    const count = torch.zeros([1])
+    const slow = torch.randn([400, 400])
+    const run = torch.program(
+      (x: Tensor) => {
+        let y = slow
+        for (let i = 0; i < 20; i++) y = y.matmul(slow).clamp(-1, 1)
+        count.add_(1)
+        return x.add(count).add(y.mean().mul(0))
+      },
+      { ahead: 100 },
+    )
+    // Two recordings, whose calls take turns.
+    const x = torch.zeros([1])
+    const same = torch.zeros([1, 1])
+    const calls = (times: number) =>
+      Array.from({ length: times }, (_, i) => run(i % 2 === 0 ? x : same))
+    for (const call of calls(2)) await (await call).add(1).data()
+    const results = await Promise.all(calls(30))
+    run.cancel()
+    const after = results.map((result) => result.add(1))
+    const outcomes = await Promise.allSettled(results.map((result) => result.item()))
+    const done = outcomes.filter(({ status }) => status === 'fulfilled').length
+    expect(done).toBeLessThan(30)
+    // Those left out are the last ones, and did nothing; who uses their results is told the same.
+    expect(outcomes.slice(0, done).map((one) => 'value' in one && one.value)).toEqual(
+      Array.from({ length: done }, (_, i) => i + 3),
+    )
+    for (const rejected of await Promise.allSettled(after.slice(done).map((one) => one.item())))
+      expect(rejected).toMatchObject({ reason: { code: 'ERR_ABORTED' } })
+    // Nobody is left to be told of it.
+    await torch.synchronize()
+    expect(await (await run(x)).item()).toBe(done + 3)
+  })
+
   test('is a whole training step: backward, clipping, AdamW and averages, bit for bit', async () => {
     const data = Array.from({ length: 4 }, () => [
       torch.randn([2, 2, 6, 6]),

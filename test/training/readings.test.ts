@@ -26,7 +26,7 @@ async function run(readings: Readings, milliseconds: number) {
 
 test.each([
   ['quick batches ten together', null, 1, 10],
-  ['slow ones as many as take two seconds', null, 600, 3],
+  ['slow ones as many as take five seconds', null, 600, 8],
   ['very slow ones one by one', null, 60_000, 1],
   ['as many as was asked for', 7, 600, 7],
 ])('%s', async (_, every, milliseconds, expected) => {
@@ -41,11 +41,24 @@ test.each([
   expect(torch.memory().tensors).toBe(before)
 })
 
-test('a batch that failed fails those that are read with it', async () => {
-  const readings = new Readings(2)
+test('a batch that failed does not wait for the others, nor take those before it along', async () => {
+  const readings = new Readings(10)
   const pick = (from: bigint) =>
     torch.ones([3]).indexSelect(0, torch.tensor(BigInt64Array.of(from, 0n, 0n)))
-  // The second fails when it runs, as its shape is known already.
-  const both = [readings.add(pick(0n)), readings.add(pick(5n))]
-  for (const outcome of await Promise.allSettled(both)) expect(outcome.status).toBe('rejected')
+  // The second fails when it runs, as its shape is known already. Nobody asks for them to be read.
+  const all = [0n, 5n, 0n].map((from) => readings.add(pick(from)))
+  const outcomes = await Promise.allSettled(all)
+  expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected'])
+})
+
+test('a batch that is no number does not wait for the others, and is the last one read', async () => {
+  const readings = new Readings(10)
+  const all = [1, Number.NaN, 4].map((loss) => readings.add(torch.tensor([loss, 2, 3])))
+  const [first, second, third] = await Promise.allSettled(all)
+  expect(first).toMatchObject({ value: { figures: { loss: 1, nll: 2, mse: 3 } } })
+  expect(second).toMatchObject({ value: { figures: { loss: Number.NaN } } })
+  expect(third).toMatchObject({ reason: { code: 'ERR_DIVERGED' } })
+  const next = readings.add(torch.tensor([5, 6, 7]))
+  readings.flush()
+  expect((await next).figures.mse).toBe(7)
 })

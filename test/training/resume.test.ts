@@ -72,6 +72,33 @@ describe('a run that was interrupted and resumed', () => {
     expect(b).toEqual(a)
   })
 
+  test.each([
+    ['a step is one program', []],
+    ['it is two', ['train.accumulate=2']],
+  ])('leaves out what is queued when it is interrupted, and does it later; %s', async (_, more) => {
+    const set = ['train.steps=30', 'train.validation.images=0', ...more]
+    const [whole, parts] = [temporaryFolder(), temporaryFolder()]
+    const options = { preset: 'tiny', data, set, readEvery: 10 }
+    await runToEnd({ ...options, out: whole })
+    // Aborted while ten steps are queued: the event of a batch comes with those read with it.
+    const controller = new AbortController()
+    const seen: number[] = []
+    let end: unknown
+    for await (const event of train({ ...options, out: parts }, { signal: controller.signal })) {
+      if (event.type === 'step') seen.push(event.step)
+      if (event.type === 'step' && event.step === 10) setImmediate(() => controller.abort())
+      if (event.type === 'end') end = event
+    }
+    const last = seen.at(-1) as number
+    expect(seen).toEqual(Array.from({ length: last }, (_, i) => i + 1))
+    expect(last).toBeLessThan(22)
+    expect(end).toMatchObject({ step: last, reason: 'aborted' })
+    const rest = await runToEnd({ ...options, out: parts, resume: true })
+    expect(eventsOf(rest, 'end')[0]?.step).toBe(30)
+    const file = (out: string) => checkpointContent(join(out, 'checkpoints', 'last.safetensors'))
+    expect(await file(parts)).toEqual(await file(whole))
+  })
+
   test.each(['none', 'epsilon'])('is the same with objective %s', async (objective) => {
     const { whole, parts } = await withInterruptions(
       [`diffusion.objective=${objective}`, 'train.ema=null', 'train.accumulate={0: 1, 1: 2}'],
