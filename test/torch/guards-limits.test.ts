@@ -119,6 +119,11 @@ const refused: [string, string, Arguments][] = [
       return [starts, rows, torch.ones([4, 2, 0]), [4, 4]]
     },
   ],
+  [
+    'a window larger than the image of oneDNN',
+    'aten::mkldnn_max_pool2d',
+    () => [oneDnn(torch.ones([1, 4, 6, 6])), [4, 8], [2, 2]],
+  ],
   ['an empty oneDNN tensor turned', 'aten::t', () => [oneDnn(torch.ones([2, 0]))]],
   [
     'no weights of oneDNN',

@@ -99,6 +99,25 @@ void pooled(const Stack& stack) {
   }
 }
 
+// (self, kernel_size, stride, padding, dilation?, ...) over Rank dimensions: oneDNN divides by the length of what is left.
+template <int64_t Rank>
+void oneDnnWindow(const Stack& stack) {
+  const auto& self = stack.at(0).toTensor();
+  if (!self.is_mkldnn() || self.dim() != Rank + 2) return;
+  const auto kernel = ints(stack, 1), stride = ints(stack, 2), padding = ints(stack, 3), dilation = ints(stack, 4);
+  const auto at = [](const std::vector<int64_t>& list, int64_t i) { return list.size() == 1 ? list[0] : list.at(static_cast<size_t>(i)); };
+  for (int64_t i = 0; i < Rank && !kernel.empty() && !padding.empty(); ++i) {
+    const int64_t step = at(stride.empty() ? kernel : stride, i), reach = (dilation.empty() ? 1 : at(dilation, i)) * (at(kernel, i) - 1) + 1;
+    TORCH_CHECK(step <= 0 || (self.size(2 + i) + 2 * at(padding, i) - reach) / step + 1 > 0, "the window is larger than the padded input");
+  }
+}
+
+template <int64_t Rank>
+void oneDnnPool(const Stack& stack) {
+  pooled<Rank, 0>(stack);
+  oneDnnWindow<Rank>(stack);
+}
+
 // (self, ...): strides are divided by lengths.
 void transposed(const Stack& stack) {
   const auto& self = stack.at(0).toTensor();
@@ -151,8 +170,12 @@ void addPacked(Table& table) {
       {"aten::mkldnn_linear_backward", linearBackwardAll},
       {"aten::mkldnn_linear_backward_weights", linearBackwardWeights},
       {"aten::mkldnn_linear_backward_input", linearBackwardInput},
-      {"aten::mkldnn_max_pool2d", pooled<2, 0>},
-      {"aten::mkldnn_max_pool3d", pooled<3, 0>},
+      {"aten::mkldnn_max_pool2d", oneDnnPool<2>},
+      {"aten::mkldnn_max_pool3d", oneDnnPool<3>},
+      {"aten::max_pool2d", oneDnnWindow<2>},
+      {"aten::max_pool3d", oneDnnWindow<3>},
+      {"aten::avg_pool2d", oneDnnWindow<2>},
+      {"aten::avg_pool3d", oneDnnWindow<3>},
       {"aten::mkldnn_max_pool2d_backward", pooled<2, 0, 1, 2>},
       {"aten::mkldnn_max_pool3d_backward", pooled<3, 0, 1, 2>},
       {"aten::mkldnn_adaptive_avg_pool2d", pooled<2, 0>},
