@@ -194,11 +194,31 @@ void Environment::runCallback(Napi::Env env, const std::shared_ptr<CallbackReque
   });
 }
 
+// Blocks until the executor has called settle(), and runs the callbacks that it needs before.
+void Environment::waitFor(Napi::Env env, const bool& settled) {
+  std::shared_ptr<CallbackRequest> request;
+  while (!session_->waitFor(settled, request)) {
+    if (request) {
+      runCallback(env, request);
+    } else {
+      abandonIfTerminated(env);
+    }
+  }
+}
+
+// The end of a thread waits for the native call that it is in, and the end of the process for its threads. Node does not
+// tell them, but refuses whatever may run JavaScript.
+void Environment::abandonIfTerminated(Napi::Env env) {
+  const Napi::HandleScope scope(env);
+  const napi_value object = Napi::Object::New(env);
+  if (napi_set_named_property(env, object, "alive", object) != napi_ok) Executor::instance().abandon(*session_);
+}
+
 // This thread stands in a native call that waits for room in the ring, and the op that it wants to queue
 // may still lie in the scratch memory, which the callback uses for its own.
 void Environment::serveBlocked(Napi::Env env) {
   const auto request = session_->takeRequest();
-  if (!request) return;
+  if (!request) return abandonIfTerminated(env);
   const auto scratch = *scratch_;
   const auto numbers = *numbers_;
   runCallback(env, request);

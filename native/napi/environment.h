@@ -71,6 +71,8 @@ class Environment : public Napi::Addon<Environment> {
   void reply(const Info& info);
   void runCallback(Napi::Env env, const std::shared_ptr<CallbackRequest>& request);
   void serveBlocked(Napi::Env env);
+  void waitFor(Napi::Env env, const bool& settled);
+  void abandonIfTerminated(Napi::Env env);
 
   // Programs (program.cpp)
   void beginProgram(const Info& info);

@@ -182,7 +182,7 @@ Napi::Value Environment::runSync(const Info& info) {
     wait->outcome = runForOutcome(session, words->data());
     session.settle(wait->ready);
   });
-  while (const auto request = session_->takeRequestUnless(wait->ready)) runCallback(info.Env(), request);
+  waitFor(info.Env(), wait->ready);
   if (wait->outcome.failure) {
     throw Napi::Error(info.Env(), failureToJs(info.Env(), *wait->outcome.failure));
   }

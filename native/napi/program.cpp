@@ -254,7 +254,7 @@ Napi::Value Environment::hasGradients(const Info& info) {
     }
     session.settle(wait->ready);
   });
-  while (const auto request = session_->takeRequestUnless(wait->ready)) runCallback(info.Env(), request);
+  waitFor(info.Env(), wait->ready);
   return flagsToJs(info.Env(), wait->found);
 }
 

@@ -48,8 +48,14 @@ void Executor::open(std::shared_ptr<Session> session) {
   ++generation_;
 }
 
+void Executor::abandon(Session& session) {
+  session.closing.store(true);
+  wake();
+}
+
 void Executor::close(Session& session) {
   session.closing.store(true);
+  session.closed.store(true);
   wake();
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] {
@@ -154,9 +160,10 @@ void Executor::run() {
 bool Executor::mustRun() const {
   return parking_.load() || servedGeneration_ != generation_ ||
          std::any_of(served_.begin(), served_.end(), [](const auto& session) {
-           if (session->closing.load() && session->depth == 0) return true;
+           if (session->closed.load() && session->depth == 0) return true;
            // A held queue would be looked at for nothing, until its gates are open.
-           return !session->read->empty() && !(session->heldBy && !allOpen(*session->heldBy));
+           const bool held = session->heldBy && !session->closing.load() && !allOpen(*session->heldBy);
+           return !session->read->empty() && !held;
          });
 }
 
@@ -173,7 +180,7 @@ bool Executor::serve() {
   for (size_t i = 0; i < served_.size(); ++i) {
     // A copy, and by index: a record that waits for a callback comes here again and may change the list.
     const auto session = served_[i];
-    if (!session->closing.load()) {
+    if (!session->closed.load()) {
       worked |= drain(*session);
     } else if (session->depth == 0) {
       // Not while one of its records is in the middle of a callback further down this thread's stack:
@@ -221,7 +228,7 @@ void Executor::await(Session& session, const std::shared_ptr<CallbackRequest>& r
     sleeping_.store(false, std::memory_order_relaxed);
   }
   if (!request->done) {
-    // Its thread is in close() and writes no more: what it left settles or frees what it owns.
+    // Its thread is in close() or on its way there: what it left settles or frees what it owns.
     while (drain(session)) {
     }
     auto failure = std::make_shared<Failure>();

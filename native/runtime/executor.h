@@ -27,6 +27,9 @@ class Executor {
   // session: nothing of it runs any more, and its tensors are freed.
   void close(Session& session);
 
+  // JavaScript thread, which is being terminated while it waits for its queue: what is in it is dropped.
+  void abandon(Session& session);
+
   // JavaScript thread. Blocks only while the bounded queue is full (a producer that never awaits).
   uint32_t* reserve(Session& session, uint32_t words);
   void publish(Session& session, uint32_t words);

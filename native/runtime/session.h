@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -89,11 +90,13 @@ class Session : public std::enable_shared_from_this<Session> {
     return std::exchange(request_, nullptr);
   }
 
-  // JavaScript thread: blocks until `settled` was set by settle(), or a callback is asked for.
-  std::shared_ptr<CallbackRequest> takeRequestUnless(const bool& settled) {
+  // JavaScript thread: waits for a moment. True when `settled` was set by settle(); else `request` is the callback that
+  // is asked for, if any.
+  bool waitFor(const bool& settled, std::shared_ptr<CallbackRequest>& request) {
     std::unique_lock lock(mutex_);
-    heard_.wait(lock, [&] { return settled || request_; });
-    return std::exchange(request_, nullptr);
+    heard_.wait_for(lock, std::chrono::milliseconds(50), [&] { return settled || request_; });
+    request = std::exchange(request_, nullptr);
+    return settled && !request;
   }
 
   void settle(bool& settled) {
@@ -131,6 +134,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::function<void()> notify;        // set before the session is opened, never changed
   std::function<void()> serve;         // the same; runs a callback that is asked for, on the JavaScript thread
   std::atomic<bool> closing{false};    // the environment is going: run nothing more for it
+  std::atomic<bool> closed{false};     // its thread writes no more: let go of it
   std::atomic<uint64_t> submitted{0};  // records in, records done: the depth of the queue
   std::atomic<uint64_t> executed{0};
 

@@ -1,6 +1,6 @@
 // Ends in the way that its argument names, with ops still queued. Run by lifetime.test.ts.
 import { setTimeout as pause } from 'node:timers/promises'
-import { isMainThread, Worker, workerData } from 'node:worker_threads'
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import * as torch from 'landmark-diffusion/torch'
 
 function queueWork(count) {
@@ -33,6 +33,22 @@ async function workers(terminate) {
   if ((await torch.ones([2]).sum().item()) !== 2) process.exitCode = 9
 }
 
+/** Its thread waits for the result of a call that stands behind minutes of work. */
+async function busyWorker() {
+  const worker = new Worker(new URL(import.meta.url), { workerData: { waits: true } })
+  await new Promise((resolve) => worker.once('message', resolve))
+  await pause(200)
+  return worker
+}
+
+function waitBehindMuch() {
+  const x = torch.randn([768, 768])
+  x.matmul(x).dispose()
+  parentPort.postMessage('about to wait')
+  for (let i = 0; i < 8000; i++) x.matmul(x).dispose()
+  torch.ones([17, 19]).cumsum(0)
+}
+
 const endings = {
   end: () => queueWork(200),
   exit: () => {
@@ -49,6 +65,15 @@ const endings = {
     queueWork(200).item()
     process.exit(4)
   },
+  'exit-while-a-worker-waits': async () => {
+    await busyWorker()
+    process.exit(6)
+  },
+  'terminate-a-worker-that-waits': async () => {
+    const worker = await busyWorker()
+    await worker.terminate()
+    if ((await torch.ones([2]).sum().item()) !== 2) process.exitCode = 9
+  },
   uncaught: () => {
     queueWork(200)
     throw new Error('uncaught on purpose')
@@ -62,5 +87,6 @@ const endings = {
 }
 
 if (isMainThread) await endings[process.argv[2]]()
+else if (workerData.waits) waitBehindMuch()
 else if (workerData.terminate) for (;;) await queueWork(100).item()
 else await queueWork(100).item()

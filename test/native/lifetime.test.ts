@@ -28,6 +28,8 @@ describe('a process with queued work', () => {
     ['exit-among-passes', 3],
     ['exit-among-passes', 3],
     ['exit-with-open-promise', 4],
+    ['exit-while-a-worker-waits', 6],
+    ['terminate-a-worker-that-waits', 0],
     ['uncaught', 1],
     ['rejection', 1],
     ['workers-terminated', 0],
