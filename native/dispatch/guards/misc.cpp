@@ -88,9 +88,11 @@ void likeInput(const Stack& stack) {
   TORCH_CHECK(tensor(stack, 0).is_nested() || sameSizes(tensor(stack, 0), tensor(stack, 1)), "the gradient must have the input's shape");
 }
 
-// (grad_output, self, ...): strided ones are broadcast.
+// (grad_output, self, ...): broadcast where oneDNN does not take the gradient's memory for one of the input's shape.
 void geluBackward(const Stack& stack) {
-  if (!strided(tensor(stack, 0)) || !strided(tensor(stack, 1))) likeInput(stack);
+  const auto self = tensor(stack, 1);
+  const bool plain = strided(tensor(stack, 0)) && strided(self) && self.scalar_type() != at::kFloat && self.scalar_type() != at::kBFloat16;
+  if (!plain) likeInput(stack);
 }
 
 // (grad_output, output, mask, ...)

@@ -22,8 +22,11 @@ void eightBits(const Stack& stack) {
 
 // (self [m, in], mat2 [out, in], scales [out]): the kernel of bfloat16 takes 16 values at a time.
 void eightBitsOfCpu(const Stack& stack) {
-  const auto self = tensor(stack, 0);
-  TORCH_CHECK(!strided(self) || self.dim() < 2 || self.scalar_type() != at::kBFloat16 || self.size(1) % 16 == 0, "the length of bfloat16 rows must be a multiple of 16");
+  const auto self = tensor(stack, 0), packed = tensor(stack, 1), scales = tensor(stack, 2);
+  TORCH_CHECK(strided(self) && self.dim() == 2 && strided(packed) && packed.dim() == 2 && packed.size(1) == self.size(1) && strided(scales) &&
+                  scales.dim() == 1 && scales.size(0) == packed.size(0),
+              "wants self [m, in], mat2 [out, in] and scales [out]");
+  TORCH_CHECK(self.scalar_type() != at::kBFloat16 || self.size(1) % 16 == 0, "the length of bfloat16 rows must be a multiple of 16");
 }
 
 // (weights, scales_zeros, bias?, block_size, in_features, out_features)
