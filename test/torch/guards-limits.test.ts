@@ -29,6 +29,11 @@ const refused: [string, string, Arguments][] = [
     () => [torch.ones([4]), (1n << 63n) - 1n, null],
   ],
   [
+    'a power without an absolute value',
+    'aten::matrix_power',
+    () => [torch.ones([2, 2]), -(1n << 63n)],
+  ],
+  [
     'padding that overflows',
     'aten::_slow_conv2d_forward',
     () => [image(), kernel(), [3, 3], null, [1, 1], [0, (1n << 63n) - 1n]],

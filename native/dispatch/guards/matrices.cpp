@@ -1,6 +1,8 @@
 // Guards of linear algebra and transforms.
 #include <ATen/ExpandUtils.h>
 
+#include <limits>
+
 #include "dispatch/guards/arguments.h"
 #include "dispatch/guards/families.h"
 
@@ -154,6 +156,11 @@ void leastSquares(const Stack& stack) {
   TORCH_CHECK(!stack.at(3).isString() || stack[3].toStringView() != "gelss" || !strided(b) || b.numel() > 0, "the driver gelss wants a right side with columns");
 }
 
+// (self, n): the least number has no absolute value, whose bits are counted.
+void power(const Stack& stack) {
+  TORCH_CHECK(stack.at(1).toInt() > std::numeric_limits<int64_t>::min(), "n is the least number");
+}
+
 // (query, key, value, ...): the kernel walks through both with the tokens of one.
 void attended(const Stack& stack) {
   const auto key = tensor(stack, 1), value = tensor(stack, 2);
@@ -196,6 +203,8 @@ void addMatrices(Table& table) {
       {"aten::lu_solve", luSolveLegacy},
       {"aten::linalg_lstsq", leastSquares},
       {"aten::lu_unpack", luUnpack},
+      {"aten::matrix_power", power},
+      {"aten::linalg_matrix_power", power},
       {"aten::triu.out", triangle},
       {"aten::tril.out", triangle},
       {"aten::_native_multi_head_attention", heads<4, 5>},
