@@ -76,11 +76,11 @@ describe('a run that was interrupted and resumed', () => {
     ['a step is one program', []],
     ['it is two', ['train.accumulate=2']],
   ])('leaves out what is queued when it is interrupted, and does it later; %s', async (_, more) => {
-    const set = ['train.steps=30', 'train.validation.images=0', ...more]
+    const set = ['train.steps=30', 'train.validation.images=0', 'train.checkpointEvery=99', ...more]
     const [whole, parts] = [temporaryFolder(), temporaryFolder()]
     const options = { preset: 'tiny', data, set, readEvery: 10 }
     await runToEnd({ ...options, out: whole })
-    // Aborted while ten steps are queued: the event of a batch comes with those read with it.
+    // Aborted when steps to the 22nd are queued: as soon as ten are read, ten more are.
     const controller = new AbortController()
     const seen: number[] = []
     let end: unknown
