@@ -34,6 +34,11 @@ const refused: [string, string, Arguments][] = [
     () => [torch.ones([2, 2]), -(1n << 63n)],
   ],
   [
+    'a transform of dimensions counted from the end',
+    'aten::_fft_r2c',
+    () => [torch.ones([2, 5, 5]), [2, -2], 2, false],
+  ],
+  [
     'padding that overflows',
     'aten::_slow_conv2d_forward',
     () => [image(), kernel(), [3, 3], null, [1, 1], [0, (1n << 63n) - 1n]],
