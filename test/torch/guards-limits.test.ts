@@ -39,6 +39,14 @@ const refused: [string, string, Arguments][] = [
     () => [torch.ones([2, 5, 5]), [2, -2], 2, false],
   ],
   [
+    'bags of two dimensions',
+    'aten::_embedding_bag',
+    () => {
+      const none = (rows: number) => torch.zeros([rows, 0], { dtype: 'int64' })
+      return [torch.ones([6, 3]), none(5), none(2), false, 2]
+    },
+  ],
+  [
     'padding that overflows',
     'aten::_slow_conv2d_forward',
     () => [image(), kernel(), [3, 3], null, [1, 1], [0, (1n << 63n) - 1n]],

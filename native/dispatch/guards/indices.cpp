@@ -155,7 +155,9 @@ void offsetOrBagged(const at::Tensor& gradient, const at::Tensor& indices, const
 // (weight, indices, offsets, ...)
 void someBags(const Stack& stack) {
   const auto indices = tensor(stack, 1), offsets = tensor(stack, 2);
-  TORCH_CHECK(!strided(indices) || !strided(offsets) || indices.numel() == 0 || offsets.numel() > 0, "offsets are empty, and indices are not");
+  if (!strided(indices) || !strided(offsets)) return;
+  TORCH_CHECK(indices.dim() == 1 && offsets.dim() == 1, "indices and offsets must have 1 dimension");
+  TORCH_CHECK(indices.numel() == 0 || offsets.numel() > 0, "offsets are empty, and indices are not");
 }
 
 void bags(const at::Tensor& gradient, const at::Tensor& sizes, const at::Tensor& maxima, int64_t rows, int64_t mode) {
