@@ -50,6 +50,11 @@ void notNested(const Stack& stack) {
   for (const auto& value : stack) TORCH_CHECK(!value.isTensor() || !value.toTensor().defined() || !value.toTensor().is_nested(), "takes no nested tensors");
 }
 
+// (padded, sizes [rows, dimensions], ...)
+void fromPadded(const Stack& stack) {
+  TORCH_CHECK(strided(tensor(stack, 1)) && tensor(stack, 1).dim() == 2, "wants sizes [rows, dimensions]");
+}
+
 // (self, dim, index): a dimension is not counted from the end.
 void select(const Stack& stack) {
   TORCH_CHECK(!nested(stack.at(0).toTensor()) || stack.at(1).toInt() >= 0, "dim of a nested tensor must not be negative");
@@ -80,6 +85,7 @@ void addNested(Table& table) {
       {"aten::select.int", select},
       {"aten::chunk", chunk},
       {"aten::_nested_sum_backward", sumBackward},
+      {"aten::_nested_from_padded", fromPadded},
       {"aten::_nested_select_backward", selectBackward},
       {"aten::_nested_view_from_buffer", view},
       {"aten::_nested_view_from_buffer_copy", view},
