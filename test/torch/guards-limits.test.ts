@@ -15,6 +15,11 @@ const kernel = () => torch.ones([3, 2, 3, 3])
 const least = -(2 ** 31)
 
 const refused: [string, string, Arguments][] = [
+  [
+    'a number to the power of a sparse tensor',
+    'aten::pow.Scalar',
+    () => [2, torch.call('aten::to_sparse_csr', [torch.ones([3, 3])])],
+  ],
   ['the least number by -1', 'aten::floor_divide', () => [int32(least), int32(-1)]],
   ['the least number by a number', 'aten::remainder.Scalar', () => [int32(1, least), -1]],
   ['it in one of many', 'aten::lcm', () => [int32(3, least), int32(-1)]],
