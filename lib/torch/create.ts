@@ -141,9 +141,10 @@ function pack(values: readonly Element[], wanted: DType | undefined): Packed {
     return { array, dtype: 'int64' }
   }
   const numbers = values as number[]
-  return wanted === 'float64'
-    ? { array: Float64Array.from(numbers), dtype: 'float64' }
-    : { array: Float32Array.from(numbers), dtype: 'float32' }
+  // In float64 on the way to anything else: float32 would round an int32.
+  return wanted === undefined || wanted === 'float32'
+    ? { array: Float32Array.from(numbers), dtype: 'float32' }
+    : { array: Float64Array.from(numbers), dtype: 'float64' }
 }
 
 function packComplex(values: readonly Element[], wanted: DType = 'complex64'): Packed {

@@ -61,6 +61,13 @@ describe('making tensors and reading them', () => {
     expect(() => torch.tensor([{ re: 1, im: 2 }], { dtype: 'float32' })).toThrow(/are no float32/)
   })
 
+  test('numbers are not rounded on their way to a dtype that holds them', async () => {
+    expect(await torch.tensor([2 ** 24 + 1], { dtype: 'int32' }).tolist()).toEqual([2 ** 24 + 1])
+    expect(await torch.tensor([1 / 3], { dtype: 'complex128' }).tolist()).toEqual([
+      { re: 1 / 3, im: 0 },
+    ])
+  })
+
   test('bytes without a shape are one dimension', async () => {
     const { buffer } = new Float32Array([1, 2, 3])
     expect(await torch.fromBuffer(buffer, { dtype: 'float32' }).tolist()).toEqual([1, 2, 3])
