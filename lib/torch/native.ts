@@ -231,14 +231,14 @@ export interface Native {
   catchUp(): Promise<void> | null
   /** A promise that what is queued so far is done, whatever failed of it. */
   fence(): Promise<void>
-  /** A token under which another environment receives the tensor, once. */
+  /** A token under which another environment receives the tensor, once; undefined in a worker that is being terminated. */
   share(
     id: number,
     shape: readonly number[],
     strides: readonly number[],
     dtype: number,
     device: string,
-  ): string
+  ): string | undefined
   /** What is known of the shared tensor, which will be `id`; null where nothing waits under `token`. */
   receive(token: string, id: number): TensorInfo | null
   /** Takes an offer back; false where it is gone. */

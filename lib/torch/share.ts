@@ -71,7 +71,12 @@ export function share<const T>(value: T): Shared<T> {
 
 function offer(tensor: Tensor): SharedTensor {
   const { shape, strides, dtypeNumber, device } = tensor.signature
-  return { [mark]: addon().native.share(tensor.id, shape, strides, dtypeNumber, device) }
+  const token = addon().native.share(tensor.id, shape, strides, dtypeNumber, device)
+  // A worker may run on for a moment after terminate(), and Node already refuses its native calls: no message may carry that.
+  if (token === undefined) {
+    throw new LandmarkDiffusionError('ERR_ABORTED', 'share(): this thread is being terminated')
+  }
+  return { [mark]: token }
 }
 
 /** The token in a handle; undefined for another object. */
