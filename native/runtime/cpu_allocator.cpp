@@ -32,7 +32,7 @@ constexpr uint64_t kSmallest = 64;
 constexpr uint64_t kMapped = 1u << 20;     // from here on cut from mapped segments, which a trim gives back
 constexpr uint64_t kLooked = 64u << 20;    // from here on the system is asked whether there is as much
 constexpr uint64_t kSmallKept = 32u << 20; // bytes of small blocks that are kept however little is in use
-constexpr uint32_t kWindow = 1u << 16;     // blocks that are taken until a peak belongs to the past, and again until it counts no more
+constexpr uint32_t kWindow = 1u << 14;     // blocks that are taken until a peak belongs to the past, and again until it counts no more
 constexpr uint32_t kSteps = 8;             // classes a power of two: at most 12.5 % is wasted
 
 // Rounds a small size up to its class and names that.

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <mutex>
 
+#include "dispatch/guards/layouts.h"
 #include "distributed/group.h"
 #include "runtime/cpu_allocator.h"
 #include "kernels/register.h"
@@ -48,6 +49,7 @@ void startProcess() {
     // Also where the operator's name says "unsafe": kernels go where a sparse tensor's indices point.
     at::globalContext().setCheckSparseTensorInvariants(true);
     registerKernels();
+    guards::refuseForeignLayouts();
     // For a process whose main thread never comes here: its workers have ended by then.
     on_exit(&atExit, nullptr);
   });

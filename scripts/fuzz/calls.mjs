@@ -44,9 +44,9 @@ let accepted
 let swept
 
 /** `name`, shown arguments and `run()` of the call that `seed` and `index` fix; of the operators that `only` matches. null after the last of a sweep. */
-export async function chooseCall(seed, index, { only, mutate, objects, sweep, layout }) {
-  if (sweep) {
-    swept ??= readSweep(readCalls(only))
+export async function chooseCall(seed, index, { only, mutate, objects, sweep, pairs, layout }) {
+  if (sweep || pairs) {
+    swept ??= readSweep(readCalls(only), pairs)
     return index < swept.length ? sweptCall(swept[index]) : null
   }
   if (objects) {

@@ -1,6 +1,6 @@
 // Makes the calls `from` to `to` of a seed, and writes each down before it is made, so that whoever reads the
 // log of a dead process knows the call that killed it. Started by fuzz.mjs.
-//   node scripts/fuzz/child.mjs <seed> <from> <to> <log> <{ only?, layout?, mutate?, objects?, sweep? } as JSON>
+//   node scripts/fuzz/child.mjs <seed> <from> <to> <log> <{ only?, layout?, mutate?, objects?, sweep?, pairs? } as JSON>
 import { openSync, writeSync } from 'node:fs'
 import * as torch from 'landmark-diffusion/torch'
 import { LandmarkDiffusionError } from '#lib/errors.js'

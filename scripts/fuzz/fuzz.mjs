@@ -26,6 +26,7 @@ const help = `Usage: npm run fuzz -- [options]
   --layout NAME      most tensors sparse, csr, onednn, quantized or nested; plain calls or --mutate
   --mutate           calls that PyTorch accepts, changed in a place or two
   --sweep            calls that PyTorch accepts, changed in one place in every way of a list; no seed
+  --pairs            calls that PyTorch accepts, the shapes of two tensors changed in every way; no seed
   --objects          uses of layers, optimisers, programs, scopes, files, with values changed here and there
   --hang SECONDS     time without progress that counts as a hang (60)
   --json FILE        writes the counts and failures
@@ -48,6 +49,7 @@ const { values } = parseArgs({
     mutate: { type: 'boolean' },
     objects: { type: 'boolean' },
     sweep: { type: 'boolean' },
+    pairs: { type: 'boolean' },
     hang: { type: 'string', default: '60' },
     json: { type: 'string' },
     help: { type: 'boolean' },
@@ -139,8 +141,8 @@ async function run(from) {
   // sanitizer's runtime is preloaded it comes later, and without a shell, which ThreadSanitizer's ends.
   const sanitized = 'ASAN_OPTIONS' in process.env || 'TSAN_OPTIONS' in process.env
   const limits = ['sh', '-c', 'ulimit -c 0; ulimit -d 3000000; exec "$0" "$@"']
-  const { operators: only, layout, mutate, objects, sweep } = values
-  const kind = JSON.stringify({ only, layout, mutate, objects, sweep })
+  const { operators: only, layout, mutate, objects, sweep, pairs } = values
+  const kind = JSON.stringify({ only, layout, mutate, objects, sweep, pairs })
   const args = [values.seed, from, end, path, kind]
   const words = [...(sanitized ? [] : limits), process.execPath, child, ...args.map(String)]
   const running = spawn(words[0], words.slice(1), {

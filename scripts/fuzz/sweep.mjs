@@ -1,5 +1,5 @@
-// Every stored call that PyTorch accepts, with one thing changed at a time, in every way of a list: what random changes
-// meet once in a million calls, this meets for certain.
+// Every stored call that PyTorch accepts, with one thing changed at a time, or the shapes of two tensors, in every way of
+// a list: what random changes meet once in a million calls, this meets for certain.
 import * as torch from 'landmark-diffusion/torch'
 import { buildTensor, buildValue } from '../conformance/replay.mjs'
 import { apart } from './mutations.mjs'
@@ -33,6 +33,12 @@ const tensorChanges = {
   oneDNN: (t) => call(t, 'to_mkldnn'),
 }
 
+/** Of `tensorChanges`, those that give another shape, or another memory for the same one. */
+const shapeChanges = [
+  ...['number', 'no elements', 'of no length', 'shorter', 'longer'],
+  ...['a dimension more', 'a dimension less', 'a long row', 'expanded'],
+]
+
 function changesOfValue(value) {
   if (Array.isArray(value)) {
     const lists = [[], value.slice(1), value.concat(value.slice(-1))]
@@ -47,7 +53,7 @@ function changesOfValue(value) {
   return value?.tensor === undefined ? [] : [null]
 }
 
-/** The changes of a stored call: of the value at a place, or of a tensor by name. */
+/** The changes of a stored call: of the value at a place, or of tensors by name. */
 function* changesOf({ header }) {
   for (const [place, value] of header.args.entries()) {
     for (const other of changesOfValue(value)) yield { list: 'args', place, other }
@@ -56,20 +62,39 @@ function* changesOf({ header }) {
     for (const other of changesOfValue(value)) yield { list: 'named', place, other }
   }
   for (const place of header.tensors.keys()) {
-    for (const tensor of Object.keys(tensorChanges)) yield { tensor, place }
+    for (const change of Object.keys(tensorChanges)) yield { tensors: [[place, change]] }
+  }
+}
+
+/** The changes of the shapes of two tensors. */
+function* pairsOf({ header }) {
+  for (let second = 1; second < header.tensors.length; second++) {
+    for (let first = 0; first < second; first++) {
+      for (const one of shapeChanges) {
+        for (const other of shapeChanges) {
+          yield {
+            tensors: [
+              [first, one],
+              [second, other],
+            ],
+          }
+        }
+      }
+    }
   }
 }
 
 /** All changed calls of `cases` (lists of stored cases by overload), as [case, change]. */
-export function readSweep(cases) {
-  return cases.flat().flatMap((one) => Array.from(changesOf(one), (change) => [one, change]))
+export function readSweep(cases, pairs) {
+  const changes = pairs ? pairsOf : changesOf
+  return cases.flat().flatMap((one) => Array.from(changes(one), (change) => [one, change]))
 }
 
-export function sweptCall([{ header, body }, { list, place, other, tensor }]) {
+export function sweptCall([{ header, body }, { list, place, other, tensors = [] }]) {
   const inputs = header.tensors.map((spec) => buildTensor(spec, body))
-  if (tensor !== undefined) {
+  for (const [index, change] of tensors) {
     try {
-      inputs[place] = tensorChanges[tensor](inputs[place])
+      inputs[index] = tensorChanges[change](inputs[index])
     } catch {
       // Not every tensor can be changed so.
     }

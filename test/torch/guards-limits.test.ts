@@ -12,13 +12,18 @@ const quantized = (tensor: torch.Tensor) =>
   torch.call('aten::quantize_per_tensor', [tensor, 0.5, 0, 'quint8'])
 const image = () => torch.ones([1, 2, 5, 5])
 const kernel = () => torch.ones([3, 2, 3, 3])
+const csr = () => torch.call('aten::to_sparse_csr', [torch.ones([3, 3])])
 const least = -(2 ** 31)
 
 const refused: [string, string, Arguments][] = [
+  ['a number to the power of a sparse tensor', 'aten::pow.Scalar', () => [2, csr()]],
+  ['it in a list', 'aten::_foreach_pow.ScalarAndTensor', () => [2, [csr()]]],
+  ['a sparse tensor copied to, in a list', 'aten::_foreach_copy', () => [[csr()], [image()]]],
+  ['quantized tensors multiplied', 'aten::mm', () => [quantized(image()), quantized(image())]],
   [
-    'a number to the power of a sparse tensor',
-    'aten::pow.Scalar',
-    () => [2, torch.call('aten::to_sparse_csr', [torch.ones([3, 3])])],
+    'a quantized tensor beside a sparse one',
+    'aten::where.self',
+    () => [torch.ones([3, 3]).gt(0), quantized(torch.ones([3, 3])), csr()],
   ],
   ['the least number by -1', 'aten::floor_divide', () => [int32(least), int32(-1)]],
   ['the least number by a number', 'aten::remainder.Scalar', () => [int32(1, least), -1]],

@@ -105,6 +105,12 @@ void masked(const Stack& stack) {
 // (self, src, ...): the memory of self is asked for, which other layouts do not have.
 void copied(const Stack& stack) { TORCH_CHECK(strided(tensor(stack, 0)), "self must be a strided tensor"); }
 
+// (self[], src[], ...)
+void copiedLists(const Stack& stack) {
+  sameLengths(stack);
+  for (const auto& each : tensors(stack, 0)) TORCH_CHECK(strided(each), "self must be strided tensors");
+}
+
 void allStrided(const Stack& stack) {
   for (const auto& value : stack) {
     TORCH_CHECK(!value.isTensor() || !value.toTensor().defined() || strided(value.toTensor()), "takes strided tensors only");
@@ -243,6 +249,7 @@ void sameLengths(const Stack& stack) {
 void addMisc(Table& table) {
   table.merge(Table{
       {"aten::copy", copied},
+      {"aten::_foreach_copy", copiedLists},
       {"aten::_test_optional_intlist", added<at::kInt>},
       {"aten::_test_optional_filled_intlist", added<at::kInt>},
       {"aten::_test_optional_floatlist", added<at::kFloat>},

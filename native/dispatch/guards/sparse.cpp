@@ -56,9 +56,6 @@ void sparseSolve(const Stack& stack) {
   TORCH_CHECK(sameSizes(x, self) && sameType(x, self), "X must have the shape and dtype of self");
 }
 
-// (number, exponent): the result has the exponent's layout, and the kernel writes to it as if it were strided.
-void powerOfNumber(const Stack& stack) { TORCH_CHECK(strided(tensor(stack, 1)), "the exponent must be strided"); }
-
 // (diagonals, offsets, shape [2], ...)
 void diagonals(const Stack& stack) {
   for (const int64_t length : ints(stack, 2)) TORCH_CHECK(length >= 0, "a shape has no negative length");
@@ -105,7 +102,6 @@ void addSparse(Table& table) {
       {"aten::_sparse_mm_reduce_impl_backward", sparseProductBackward},
       {"aten::triangular_solve.X", sparseSolve},
       {"aten::_spdiags", diagonals},
-      {"aten::pow.Scalar", powerOfNumber},
       {"aten::broadcast_to", broadcast},
       {"aten::_sparse_broadcast_to", broadcast},
       {"aten::_sparse_broadcast_to_copy", broadcast},

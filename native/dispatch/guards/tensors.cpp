@@ -9,6 +9,8 @@
 #include <c10/core/impl/LocalDispatchKeySet.h>
 #include <c10/util/Exception.h>
 
+#include <optional>
+
 namespace ld::guards {
 
 namespace {
@@ -65,6 +67,18 @@ void checkSparse(const at::Tensor& tensor) {
   }
 }
 
+enum class Kind { Nested, Quantized, OneDnn, Sparse };
+
+// What makes a tensor another than a plain one.
+std::optional<Kind> kindOf(const at::Tensor& tensor) {
+  if (!tensor.defined()) return {};
+  if (tensor.is_nested()) return Kind::Nested;
+  if (tensor.is_mkldnn()) return Kind::OneDnn;
+  if (tensor.layout() != at::kStrided) return Kind::Sparse;
+  if (tensor.is_quantized()) return Kind::Quantized;
+  return {};
+}
+
 }  // namespace
 
 void checkTensor(const at::Tensor& tensor, bool oneDnn) {
@@ -88,14 +102,22 @@ bool overlapsItself(const at::Tensor& tensor) {
 }
 
 void checkTensors(const torch::jit::Stack& arguments, bool oneDnn) {
+  std::optional<Kind> kind;
+  const auto check = [&](const at::Tensor& tensor) {
+    checkTensor(tensor, oneDnn);
+    const auto own = kindOf(tensor);
+    if (!own) return;
+    TORCH_CHECK(!kind || *kind == *own, "refused, because libtorch does not check it: tensors that are nested, quantized, sparse and oneDNN's do not go together");
+    kind = own;
+  };
   for (const c10::IValue& argument : arguments) {
     if (argument.isTensor()) {
-      checkTensor(argument.toTensor(), oneDnn);
+      check(argument.toTensor());
     } else if (argument.isList()) {
       for (const c10::IValue& element : argument.toListRef()) {
         if (!element.isTensor()) continue;
         TORCH_CHECK(element.toTensor().defined(), "a list of tensors has an element that holds nothing");
-        checkTensor(element.toTensor(), oneDnn);
+        check(element.toTensor());
       }
     }
   }

@@ -83,7 +83,7 @@ const Register aged("a process that is never idle gives back what only its past 
     std::memset(peak.mutable_data_ptr(), 1, peak.nbytes());
   }
   check(cpuMemory().cached >= kPeak, "the peak is not cached at first");
-  for (int i = 0; i < 3 << 16; ++i) bytes(64);
+  for (int i = 0; i < 3 << 14; ++i) bytes(64);
   check(cpuMemory().cached < kPeak / 8, std::to_string(cpuMemory().cached) + " bytes are still cached");
 });
 
