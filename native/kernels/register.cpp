@@ -7,6 +7,7 @@
 
 #include "distributed/exchange.h"
 #include "kernels/augment/augment.h"
+#include "kernels/compressed_indices/compressed_indices.h"
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/conv2d/prepared.h"
 #include "kernels/fused_adamw_ema/fused_adamw_ema.h"
@@ -33,6 +34,7 @@ void registerKernels() {
     // Leaked: its destructor would take the operators away while the executor may still run them.
     auto* library = new torch::Library(torch::Library::FRAGMENT, "landmark_diffusion", std::nullopt, __FILE__, __LINE__);
     registerMkldnnZero();
+    registerCompressedIndices();
     library->def(kFusedRmspropSchema, &fusedRmsprop);
     library->def(kTotalNormSchema, &totalNorm);
     // Kernels of their own, not composite: a program records the calls, and no pass may drop or move them.

@@ -25,9 +25,39 @@ const refused: [string, string, Arguments][] = [
     'aten::where.self',
     () => [torch.ones([3, 3]).gt(0), quantized(torch.ones([3, 3])), csr()],
   ],
+  [
+    'a softmax over nothing',
+    'aten::_masked_softmax',
+    () => [torch.ones([3, 0]), torch.ones([3, 0], { dtype: 'bool' })],
+  ],
+  [
+    'scores of no class without a target',
+    'aten::nll_loss_backward',
+    () => {
+      const none = torch.zeros([0], { dtype: 'int64' })
+      return [torch.ones([]), torch.ones([0]), none, null, 1, -100, torch.ones([])]
+    },
+  ],
+  [
+    'a compressed row that ends behind all indices',
+    'aten::sparse_csr_tensor.crow_col_value_size',
+    () => {
+      const bounds = torch.tensor([0, 2], { dtype: 'int64' })
+      return [bounds, torch.zeros([0], { dtype: 'int64' }), torch.ones([0]), [1, 2]]
+    },
+  ],
+  [
+    'indices of bags with gaps between them',
+    'aten::_embedding_bag',
+    () => {
+      const apart = torch.zeros([5, 2], { dtype: 'int64' }).select(1, 0)
+      return [torch.ones([6, 3]), apart, torch.zeros([2], { dtype: 'int64' })]
+    },
+  ],
   ['the least number by -1', 'aten::floor_divide', () => [int32(least), int32(-1)]],
   ['the least number by a number', 'aten::remainder.Scalar', () => [int32(1, least), -1]],
   ['it in one of many', 'aten::lcm', () => [int32(3, least), int32(-1)]],
+  ['its multiple', 'aten::lcm_', () => [int32(least), int32(5)]],
   [
     'it in int64',
     'aten::fmod.Scalar',
@@ -191,6 +221,11 @@ describe('not refused are', () => {
   test('the least number and -1 in different places', async () => {
     const args = () => [int32(least, 7), int32(2, -1)]
     expect(await values('aten::floor_divide', args)).toEqual([least / 2, -7])
+  })
+
+  test('multiples of what the least number does not meet', async () => {
+    const args = () => [int32(4, least, -3), int32(6, 0, 5)]
+    expect(await values('aten::lcm', args)).toEqual([12, 0, 15])
   })
 
   test('the least number of two bytes by -1, which is a whole number of four', async () => {

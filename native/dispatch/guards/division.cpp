@@ -54,10 +54,21 @@ void whole(const Stack& stack) {
   if (type == at::kInt) divided<int32_t>(dividend, divisor, type);
 }
 
+// The least number has no multiple that fits, and is divided by a divisor that may be -1.
+void multiple(const Stack& stack) {
+  const auto self = operand(stack.at(0)), other = operand(stack.at(1));
+  if (!isWhole(self) || !isWhole(other) || !at::are_expandable(self.sizes(), other.sizes())) return;
+  const auto type = at::result_type(self, other);
+  if (type != at::kLong && type != at::kInt) return;
+  const int64_t least = type == at::kLong ? std::numeric_limits<int64_t>::min() : std::numeric_limits<int32_t>::min();
+  const auto met = self.resolve_neg().to(type).eq(at::Scalar(least)).logical_and(other.resolve_neg().ne(0));
+  TORCH_CHECK(!met.any().item<bool>(), "no multiple of the least number fits into ", c10::toString(type));
+}
+
 }  // namespace
 
 void addDivision(Table& table) {
-  for (const char* name : {"floor_divide", "remainder", "fmod", "gcd", "lcm"}) {
+  for (const char* name : {"floor_divide", "remainder", "fmod", "gcd"}) {
     for (const char* suffix : {"", "_"}) table.emplace(std::string("aten::") + name + suffix, whole);
   }
   for (const char* name : {"div", "divide"}) {
@@ -66,6 +77,8 @@ void addDivision(Table& table) {
     }
   }
   table.emplace("aten::div.Scalar_mode_out", whole);
+  table.emplace("aten::lcm", multiple);
+  table.emplace("aten::lcm_", multiple);
 }
 
 }  // namespace ld::guards

@@ -135,7 +135,8 @@ void segmentReduceBackward(const Stack& stack) {
 // What _embedding_bag gave: for each index the bag that it belongs to.
 void bagged(const at::Tensor& gradient, const at::Tensor& indices, const at::Tensor& bagOfIndex, int64_t rows) {
   TORCH_CHECK(strided(gradient) && gradient.dim() == 2, "gradient must be [bags, features]");
-  TORCH_CHECK(isIndexOf(gradient, indices) && indices.dim() == 1 && sameSizes(bagOfIndex, indices), "indices and offset2bag must be vectors of one length");
+  TORCH_CHECK(isIndexOf(gradient, indices) && indices.dim() == 1 && sameSizes(bagOfIndex, indices) && indices.is_contiguous() && bagOfIndex.is_contiguous(),
+              "indices and offset2bag must be contiguous vectors of one length");
   within(gradient, indices, rows, "indices");
   within(gradient, bagOfIndex, gradient.size(0), "offset2bag");
 }
@@ -144,7 +145,8 @@ void bagged(const at::Tensor& gradient, const at::Tensor& indices, const at::Ten
 void offsetOrBagged(const at::Tensor& gradient, const at::Tensor& indices, const at::Tensor& offsets, const at::Tensor& bagOfIndex, int64_t rows) {
   within(gradient, offsets, indices.numel() + 1, "offsets");
   if (bagOfIndex.numel() > 0) return bagged(gradient, indices, bagOfIndex, rows);
-  TORCH_CHECK(strided(gradient) && gradient.dim() == 2 && isIndexOf(gradient, indices) && indices.dim() == 1, "gradient must be [bags, features], and indices a vector");
+  TORCH_CHECK(strided(gradient) && gradient.dim() == 2 && isIndexOf(gradient, indices) && indices.dim() == 1 && indices.is_contiguous() && offsets.is_contiguous(),
+              "gradient must be [bags, features], and indices and offsets contiguous vectors");
   within(gradient, indices, rows, "indices");
   const auto starts = valuesOf(offsets);
   const auto inside = std::count_if(starts.begin(), starts.end(), [&](int64_t start) { return start < indices.numel(); });
@@ -160,10 +162,16 @@ void someBags(const Stack& stack) {
   TORCH_CHECK(indices.numel() == 0 || offsets.numel() > 0, "offsets are empty, and indices are not");
 }
 
+// As `someBags`; the public function makes its copies of what has gaps.
+void contiguousBags(const Stack& stack) {
+  someBags(stack);
+  for (size_t i : {1, 2}) TORCH_CHECK(tensor(stack, i).is_contiguous(), "indices and offsets must be contiguous");
+}
+
 void bags(const at::Tensor& gradient, const at::Tensor& sizes, const at::Tensor& maxima, int64_t rows, int64_t mode) {
-  TORCH_CHECK(isIndexOf(gradient, sizes) && sizes.dim() == 1 && (mode == 0 || sizes.size(0) == gradient.size(0)), "bag_size must have one value per bag");
+  TORCH_CHECK(isIndexOf(gradient, sizes) && sizes.is_contiguous() && sizes.dim() == 1 && (mode == 0 || sizes.size(0) == gradient.size(0)), "bag_size must have one value per bag");
   if (mode != 2) return;
-  TORCH_CHECK(isIndexOf(gradient, maxima) && maxima.sizes() == gradient.sizes(), "maximum_indices must have the gradient's shape");
+  TORCH_CHECK(isIndexOf(gradient, maxima) && maxima.sizes() == gradient.sizes() && maxima.is_contiguous(), "maximum_indices must be contiguous, of the gradient's shape");
   within(gradient, maxima, rows, "maximum_indices");
 }
 
@@ -204,8 +212,8 @@ void addIndices(Table& table) {
       {"aten::segment_reduce", segmentReduce},
       {"aten::_segment_reduce_backward", segmentReduceBackward},
       {"aten::embedding_bag", someBags},
-      {"aten::_embedding_bag", someBags},
-      {"aten::_embedding_bag_forward_only", someBags},
+      {"aten::_embedding_bag", contiguousBags},
+      {"aten::_embedding_bag_forward_only", contiguousBags},
       {"aten::_embedding_bag_backward", bagBackward},
       {"aten::_embedding_bag_dense_backward", bagDenseBackward},
       {"aten::_embedding_bag_per_sample_weights_backward", bagWeightsBackward},

@@ -102,6 +102,14 @@ void masked(const Stack& stack) {
               "gradient, output and mask must have one shape");
 }
 
+// (self, mask, dim?, ...)
+void maskedForward(const Stack& stack) {
+  const auto self = tensor(stack, 0);
+  if (!strided(self) || self.dim() == 0) return;
+  const int64_t given = stack.at(2).isNone() ? -1 : stack[2].toInt(), dim = given < 0 ? given + self.dim() : given;
+  TORCH_CHECK(dim < 0 || dim >= self.dim() || self.size(dim) > 0, "the dimension of the softmax is empty");
+}
+
 // (self, src, ...): the memory of self is asked for, which other layouts do not have.
 void copied(const Stack& stack) { TORCH_CHECK(strided(tensor(stack, 0)), "self must be a strided tensor"); }
 
@@ -122,6 +130,7 @@ void classified(const Stack& stack) {
   allStrided(stack);
   const auto self = tensor(stack, 1), target = tensor(stack, 2);
   TORCH_CHECK(self.defined() && self.dim() > 0 && target.defined(), "wants scores of each class, and targets");
+  TORCH_CHECK(self.dim() > 1 || target.numel() == 1, "scores of one sample want one target");
   if (!self.is_cpu() || !target.is_cpu()) return;
   const int64_t classes = self.size(self.dim() == 1 ? 0 : 1), ignored = stack.at(5).toInt();
   for (const int64_t value : valuesOf(target)) {
@@ -258,6 +267,7 @@ void addMisc(Table& table) {
       {"aten::gelu_backward", geluBackward},
       {"aten::_log_softmax_backward_data", likeInput},
       {"aten::_softmax_backward_data", likeInput},
+      {"aten::_masked_softmax", maskedForward},
       {"aten::_masked_softmax_backward", masked},
       {"aten::_remove_batch_dim", insertedDimension},
       {"aten::_stack", stacked},

@@ -4,6 +4,8 @@
 #include <c10/util/Exception.h>
 #include <torch/library.h>
 
+#include "kernels/silent.h"
+
 namespace ld {
 
 namespace {
@@ -16,18 +18,12 @@ void checkedZero(const c10::OperatorHandle& op, c10::DispatchKeySet keys, torch:
   libtorchs->callBoxed(op, keys, stack);
 }
 
-// The dispatcher warns of a kernel that takes the place of another.
-class Silent final : public c10::WarningHandler {
-  void process(const c10::Warning&) override {}
-};
-
 }  // namespace
 
 void registerMkldnnZero() {
   const auto zero = c10::Dispatcher::singleton().findSchemaOrThrow("aten::zero_", "");
   libtorchs = new c10::SafeKernelFunction(zero.getComputedKernelForDispatchKey(c10::DispatchKey::MkldnnCPU));
-  Silent silent;
-  const c10::WarningUtils::WarningHandlerGuard quiet(&silent);
+  const SilentRegistration silent;
   auto* library = new torch::Library(torch::Library::IMPL, "aten", c10::DispatchKey::MkldnnCPU, __FILE__, __LINE__);
   library->impl("zero_", torch::CppFunction::makeFromBoxedFunction<&checkedZero>());
 }
