@@ -19,7 +19,7 @@ import {
 } from '../nn/index.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
-import { convolve, groupNorm, groupNormSilu } from './layers.js'
+import { type Apart, convolve, groupNorm, groupNormSilu, joined } from './layers.js'
 
 export interface NormOptions {
   /** Groups of every GroupNorm; must divide every channel count. */
@@ -41,7 +41,7 @@ export interface ResBlockOptions extends NormOptions {
 
 /**
  * h = conv(silu(norm(x))) + linear(silu(e)); y = skip(x) + conv(dropout(silu(norm(h)))).
- * x: [B, in, H, W], e: [B, timeChannels] -> [B, out, H, W]. The second convolution starts at zero.
+ * x: [B, in, H, W], whole or apart, e: [B, timeChannels] -> [B, out, H, W]. The second convolution starts at zero.
  */
 export class ResBlock extends Module {
   readonly in_layers: Sequential
@@ -72,12 +72,12 @@ export class ResBlock extends Module {
     this.#second = second
   }
 
-  forward(x: Tensor, embedding: Tensor | null = null): Tensor {
+  forward(x: Tensor | Apart, embedding: Tensor | null = null): Tensor {
     return torch.scope(() => {
       const shift = this.emb_layers && embedding ? this.emb_layers.forward(embedding) : null
       const h = convolve(this.#first.conv, groupNormSilu(this.#first.norm, x), { shift })
       const skip = this.skip_connection
-      const residual = skip instanceof Conv2d ? convolve(skip, x) : x
+      const residual = skip instanceof Conv2d ? convolve(skip, x) : joined(x)
       const { norm, dropout, conv } = this.#second
       return convolve(conv, dropout.forward(groupNormSilu(norm, h)), { residual })
     })
@@ -170,14 +170,14 @@ export class Upsample extends Module {
 
 /** The layers of one step down or up; hands the time embedding to those that want it (latent-diffusion's TimestepEmbedSequential). */
 export class Stage extends Sequential {
-  override forward(x: Tensor, embedding: Tensor | null = null): Tensor {
+  override forward(x: Tensor | Apart, embedding: Tensor | null = null): Tensor {
     return torch.scope(() => {
       let y = x
       for (const layer of this.items) {
         if (layer instanceof ResBlock) y = layer.forward(y, embedding)
-        else y = layer instanceof Conv2d ? convolve(layer, y) : layer.forward(y)
+        else y = layer instanceof Conv2d ? convolve(layer, y) : layer.forward(joined(y))
       }
-      return y
+      return joined(y)
     })
   }
 }

@@ -6,9 +6,21 @@ import type { Conv2d, GroupNorm } from '../nn/index.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
 
-/** silu(norm(x)). x: [B, C, H, W] -> the same shape. */
-export function groupNormSilu(norm: GroupNorm, x: Tensor): Tensor {
-  return normalize('landmark_diffusion::group_norm_silu', norm, x)
+/** [B, C1, H, W] and [B, C2, H, W], for [B, C1 + C2, H, W] without making it. */
+export type Apart = readonly [Tensor, Tensor]
+
+const isApart = (x: Tensor | Apart): x is Apart => Array.isArray(x)
+
+/** [B, C, H, W], made where it is not there. */
+export function joined(x: Tensor | Apart): Tensor {
+  return isApart(x) ? torch.cat([...x], 1) : x
+}
+
+/** silu(norm(x)). x: [B, C, H, W], whole or apart -> the same shape, whole. */
+export function groupNormSilu(norm: GroupNorm, x: Tensor | Apart): Tensor {
+  return isApart(x)
+    ? normalize('landmark_diffusion::joined_group_norm_silu', norm, ...x)
+    : normalize('landmark_diffusion::group_norm_silu', norm, x)
 }
 
 /** norm(x). x: [B, C, H, W] -> the same shape. */
@@ -16,9 +28,13 @@ export function groupNorm(norm: GroupNorm, x: Tensor): Tensor {
   return normalize('landmark_diffusion::group_norm', norm, x)
 }
 
-function normalize(operator: string, { groups, weight, bias, eps }: GroupNorm, x: Tensor): Tensor {
+function normalize(
+  operator: string,
+  { groups, weight, bias, eps }: GroupNorm,
+  ...x: readonly Tensor[]
+): Tensor {
   return torch.scope(() => {
-    const [y] = torch.call(operator, [x, weight, bias, groups, eps]) as [Tensor, Tensor, Tensor]
+    const [y] = torch.call(operator, [...x, weight, bias, groups, eps]) as [Tensor, Tensor, Tensor]
     return y
   })
 }
@@ -30,21 +46,29 @@ export interface Addends {
   residual?: Tensor | null
 }
 
-/** conv(x) + shift + residual, for convolutions with one stride and one padding. x: [B, in, H, W] -> [B, out, H', W']. */
+/**
+ * conv(x) + shift + residual, for convolutions with one stride and one padding. x: [B, in, H, W], whole or apart
+ * -> [B, out, H', W'].
+ */
 export function convolve(
   conv: Conv2d,
-  x: Tensor,
+  x: Tensor | Apart,
   { shift = null, residual = null }: Addends = {},
 ): Tensor {
   return torch.scope(() => {
     const bias = shift && conv.bias ? shift.add(conv.bias) : (shift ?? conv.bias)
-    return torch.call('landmark_diffusion::conv2d', [
-      x,
-      conv.weight,
-      bias,
-      residual,
-      conv.stride[0],
-      (conv.padding as readonly number[])[0],
-    ]) as Tensor
+    const call = (x: Tensor, weight: Tensor, bias: Tensor | null, residual: Tensor | null) =>
+      torch.call('landmark_diffusion::conv2d', [
+        x,
+        weight,
+        bias,
+        residual,
+        conv.stride[0],
+        (conv.padding as readonly number[])[0],
+      ]) as Tensor
+    if (!isApart(x)) return call(x, conv.weight, bias, residual)
+    const sizes = x.map((part) => part.shape[1] as number)
+    const [first, second] = conv.weight.split(sizes, 1) as [Tensor, Tensor]
+    return call(x[1], second, bias, call(x[0], first, null, residual))
   })
 }

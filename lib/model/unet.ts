@@ -16,7 +16,7 @@ import {
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
 import { AttentionBlock, Downsample, ResBlock, Stage, Upsample, zeroed } from './blocks.js'
-import { convolve, groupNorm, groupNormSilu } from './layers.js'
+import { type Apart, convolve, groupNorm, groupNormSilu, joined } from './layers.js'
 import { encodeTime, frequencies, type TimeEmbeddingOptions } from './time-embedding.js'
 
 /** Everything that the paper states or leaves open; the defaults are the paper's, or its code's. */
@@ -68,6 +68,9 @@ export const unetDefaults = {
   timeEmbedding: { order: 'sin-cos', divisor: 'half-1' },
 } as const satisfies Omit<UNetOptions, 'landmarks'>
 
+/** Numbers of a skip connection below which joining it costs no more than the additional operators that read it apart. */
+const leastApart = 2 ** 16
+
 /**
  * x: [B, N + imageChannels, H, W] (noised heatmaps and image; the image alone in the baseline),
  * t: int64 [B] (null in the baseline) -> [B, N, H, W] unbounded logits. H and W must be divisible
@@ -81,6 +84,12 @@ export class UNet extends Module {
   readonly out: Sequential
   readonly options: Required<UNetOptions>
   readonly frequencies: Tensor | null
+  /**
+   * Whether the decoder copies h and the skip connection into one tensor (true), or its layers read both where they are
+   * (false), which takes less memory in training. null (default): a copy where it is small, and on GPUs, which have no
+   * kernels that read two. Read apart, both are given to the stage as an array, which its forward hooks see.
+   */
+  joins: boolean | null = null
 
   constructor(options: UNetOptions) {
     super()
@@ -179,15 +188,22 @@ export class UNet extends Module {
       h = this.middle_block.forward(h, embedding)
       for (const stage of this.output_blocks) {
         const skip = skips.pop() as Tensor
-        const joined = torch.cat([h, skip], 1)
+        const y = this.#up(stage, [h, skip], embedding)
         h.dispose()
         skip.dispose()
-        h = stage.forward(joined, embedding)
-        joined.dispose()
+        h = y
       }
       // As it came in: what follows the network need not know its inner layout.
       return this.#head(h).contiguous()
     })
+  }
+
+  #up(stage: Stage, [h, skip]: Apart, embedding: Tensor | null): Tensor {
+    if (!(this.joins ?? (skip.device !== 'cpu' || skip.numel < leastApart))) {
+      return stage.forward([h, skip], embedding)
+    }
+    using whole = joined([h, skip])
+    return stage.forward(whole, embedding)
   }
 
   #head(h: Tensor): Tensor {

@@ -19,6 +19,7 @@ const values = await readOptions({
     ['--rounds <n>', 'turns of each', positiveInteger, 10],
     ['--block <n>', 'repetitions in a turn, after one that does not count', positiveInteger, 3],
     ['--threads <n>', 'threads of an operator', positiveInteger, 2],
+    ['--only <text>', 'rows whose name has this text', String, ''],
   ],
 })
 refuseBusyMachine(values.force)
@@ -31,23 +32,33 @@ const own = (name, args) => torch.call(`landmark_diffusion::${name}`, args)
 const lastChannels = (x) => torch.call('aten::contiguous', [x], { memory_format: 'channels_last' })
 const repeat = (program, ...inputs) => ({ program, run: () => program(...inputs) })
 
-/** The paper's network without gradients, whose weights are kept transformed or not. */
+/** The paper's network: weights kept transformed or not; h and skip connections read apart, or joined before. */
 function unet() {
   const model = new UNet({ landmarks: 19, dropout: 0, attention: [8, 16] })
-  model.eval()
   const [x, t] = [torch.randn([1, 20, ...size]), torch.randint(0, 200, [1])]
-  const forward = (passes) =>
-    repeat(
-      torch.program((x, t) => torch.noGrad(() => model.forward(x, t)), { passes }),
-      x,
-      t,
-    )
+  const program = (fn, { joins = null, ...passes }) => {
+    const recorded = (x, t) => {
+      model.joins = joins
+      return fn(x, t)
+    }
+    return repeat(torch.program(recorded, { passes }), x, t)
+  }
+  const forward = (options) => program((x, t) => torch.noGrad(() => model.forward(x, t)), options)
+  const pass = (options) =>
+    program((x, t) => {
+      const loss = model.forward(x, t).square().mean()
+      loss.backward()
+      for (const parameter of model.parameters()) parameter.grad = null
+      return loss
+    }, options)
   return [
     {
       what: 'preparedWeights, U-Net forward',
       on: forward({}),
       off: forward({ preparedWeights: false }),
     },
+    { what: 'no joins, U-Net forward', on: forward({}), off: forward({ joins: true }) },
+    { what: 'no joins, U-Net forward and backward', on: pass({}), off: pass({ joins: true }) },
   ]
 }
 
@@ -187,9 +198,13 @@ function optimizers() {
   ]
 }
 
+/** What the operators' results need at most. */
+const peak = ({ program }) => program.stats().peakBytes / 2 ** 20
+
 const rows = []
 for (const make of [unet, layers, kernels, losses, optimizers]) {
   for (const { what, on, off } of make()) {
+    if (!what.includes(values.only)) continue
     const times = { on: [], off: [] }
     for (let round = 0; round < values.rounds; round++) {
       for (const [name, { run }] of [
@@ -210,6 +225,8 @@ for (const make of [unet, layers, kernels, losses, optimizers]) {
       'with, ms': median(times.on),
       'without, ms': median(times.off),
       gain: median(times.off) / median(times.on),
+      'MiB with': peak(on),
+      'MiB without': peak(off),
       'quartiles with': `${quantile(times.on, 0.25).toFixed(2)}-${quantile(times.on, 0.75).toFixed(2)}`,
       'quartiles without': `${quantile(times.off, 0.25).toFixed(2)}-${quantile(times.off, 0.75).toFixed(2)}`,
     })

@@ -108,6 +108,68 @@ describe('UNet', () => {
     expect(torch.noGrad(forward)).toBe(3)
   })
 
+  describe('with h and skip connections read apart', () => {
+    // 18 and 6 channels in 3 groups: one lies in both. 9 and 9 -> 18 channels: a block without a shortcut convolution.
+    const options = {
+      landmarks: 2,
+      encoderChannels: [6, 9],
+      decoderChannels: [18, 12],
+      resBlocks: 1,
+      attention: [],
+      middleAttention: false,
+      groups: 3,
+    } as const
+    const inputs = (height = 10, width = 6) => {
+      const x = torch.randn([2, 3, height, width], { dtype: 'float64' })
+      return [x, torch.tensor([3, 150], { dtype: 'int64' })] as const
+    }
+
+    function network(joins: boolean | null): UNet {
+      torch.manualSeed(3)
+      const unet = new UNet({ ...options, dropout: 0 }).to('float64')
+      unet.joins = joins
+      torch.noGrad(() => {
+        // Layers that start at zero would hide differences.
+        for (const parameter of unet.parameters())
+          parameter.add_(torch.randn(parameter.shape), { alpha: 0.1 })
+      })
+      return unet
+    }
+
+    it('gives the output and the gradients of joined ones', async () => {
+      const results = [false, true].map((joins) => {
+        const unet = network(joins)
+        torch.manualSeed(4)
+        const output = unet.forward(...inputs())
+        output.square().sum().backward()
+        const gradients = [...unet.parameters()].map(({ grad }) => (grad as torch.Tensor).flatten())
+        return { output, gradients: torch.cat(gradients) }
+      })
+      const [apart, joined] = results as [(typeof results)[0], (typeof results)[0]]
+      expect(await distance(apart.output, joined.output)).toBeLessThan(1e-12)
+      expect(await distance(apart.gradients, joined.gradients)).toBeLessThan(1e-12)
+    })
+
+    it('joins none where a block need not pass it on, and by default only small ones', async () => {
+      const joinsOf = async (
+        joins: boolean | null,
+        inputs: readonly [torch.Tensor, torch.Tensor],
+      ) => {
+        const unet = network(joins)
+        const forward = torch.program((x: torch.Tensor, t: torch.Tensor) =>
+          torch.noGrad(() => unet.forward(x, t)),
+        )
+        await forward(...inputs)
+        const timeEncoding = 1
+        return (forward.toString().match(/aten::cat\(/g) ?? []).length - timeEncoding
+      }
+      expect(await joinsOf(true, inputs())).toBe(4)
+      expect(await joinsOf(false, inputs())).toBe(1)
+      expect(await joinsOf(null, inputs())).toBe(4)
+      expect(await joinsOf(null, inputs(80, 80))).toBe(2)
+    })
+  })
+
   it('refuses sizes that its levels cannot halve, and tells which would do', () => {
     using unet = new UNet(small)
     torch.scope(() => {

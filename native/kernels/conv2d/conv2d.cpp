@@ -66,7 +66,8 @@ at::Tensor perImage(const at::Tensor& bias) { return bias.reshape({bias.size(0),
 at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const Optional& bias, const Optional& residual, int64_t stride,
                     int64_t padding, bool keep) {
   const auto shape = checkConv2d(x, weight, bias, residual, stride, padding);
-  const bool hasBias = bias && bias->defined(), each = hasBias && bias->dim() == 2, add = residual && residual->defined();
+  const bool hasBias = bias && bias->defined(), each = hasBias && bias->dim() == 2;
+  bool add = residual && residual->defined();
   const at::Tensor shared = hasBias && !each ? *bias : at::Tensor();
   at::Tensor y;
   switch (wayOf(x, weight, stride, padding)) {
@@ -79,7 +80,8 @@ at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const Optiona
                                add ? residual->contiguous(kLast) : at::Tensor(), keep);
     case Way::Product: {
       const at::Tensor pixels = rows(x.contiguous(kLast)), factor = flat(weight).t();
-      y = picture(product(pixels, factor, shared), shape);
+      y = picture(product(pixels, factor, shared, add ? rows(*residual) : at::Tensor()), shape);
+      add = false;
       break;
     }
     case Way::Unfolded:

@@ -6,7 +6,7 @@
 
 namespace ld {
 
-// a [m, k] times b [k, n], float32 with any strides, plus bias [n] if defined -> [m, n].
-at::Tensor product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias = {});
+// a [m, k] times b [k, n], float32 with any strides, plus bias [n] and residual [m, n], where they are defined -> [m, n].
+at::Tensor product(const at::Tensor& a, const at::Tensor& b, const at::Tensor& bias = {}, const at::Tensor& residual = {});
 
 }  // namespace ld

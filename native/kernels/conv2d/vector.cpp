@@ -345,7 +345,7 @@ void packPanels(const float* from, int64_t stride, int64_t columnStride, int64_t
 }
 
 void multiplyPanels(int64_t rows, int64_t count, int64_t columns, const float* left, int64_t rowStride, int64_t sumStride,
-                    const float* panels, const float* bias, float* c, int64_t cStride) {
+                    const float* panels, const float* bias, const float* residual, float* c, int64_t cStride) {
   constexpr int64_t kBlock = 4 * kRows;  // rows that stay in the first cache while the panels pass
   for (int64_t first = 0; first < rows; first += kBlock) {
     const int64_t some = std::min(kBlock, rows - first);
@@ -359,6 +359,10 @@ void multiplyPanels(int64_t rows, int64_t count, int64_t columns, const float* l
       for (int64_t row = 0; row < some && !whole; ++row) std::copy_n(part + row * kPanel, width, to + row * cStride);
       for (int64_t row = 0; row < some && bias != nullptr; ++row) {
         for (int64_t i = 0; i < width; ++i) to[row * cStride + i] += bias[panel * kPanel + i];
+      }
+      for (int64_t row = 0; row < some && residual != nullptr; ++row) {
+        const float* const added = residual + (first + row) * cStride + panel * kPanel;
+        for (int64_t i = 0; i < width; ++i) to[row * cStride + i] += added[i];
       }
     }
   }

@@ -61,9 +61,9 @@ LD_FOR_EACH_CAPABILITY(
     // Panels [panels][count][panel] of the matrix whose element (k, column) is from[k * stride + column * columnStride].
     void packPanels(const float* from, int64_t stride, int64_t columnStride, int64_t count, int64_t columns, int64_t firstPanel,
                     int64_t lastPanel, float* to);
-    // c (row, column) = bias[column] + sum over k of left[row * rowStride + k * sumStride] (k, column), in packed panels; bias
-    // may be null, rows of c are cStride apart.
+    // c (row, column) = bias[column] + residual (row, column) + sum over k of left[row * rowStride + k * sumStride] (k, column),
+    // in packed panels; bias and residual may be null, rows of c and residual are cStride apart.
     void multiplyPanels(int64_t rows, int64_t count, int64_t columns, const float* left, int64_t rowStride, int64_t sumStride,
-                        const float* panels, const float* bias, float* c, int64_t cStride);)
+                        const float* panels, const float* bias, const float* residual, float* c, int64_t cStride);)
 
 }  // namespace ld::winograd

@@ -21,10 +21,10 @@ namespace {
 constexpr int64_t kChunk = 16384;
 
 struct Shape {
-  Shape(const at::Tensor& x, int64_t groups, at::MemoryFormat format)
-      : images(x.size(0)), channels(x.size(1)), groups(groups), width(channels / groups),
+  Shape(const at::Tensor& y, int64_t groups, at::MemoryFormat format)
+      : images(y.size(0)), channels(y.size(1)), groups(groups), width(channels / groups),
         last(format != at::MemoryFormat::Contiguous) {
-    for (int64_t i = 2; i < x.dim(); ++i) pixels *= x.size(i);
+    for (int64_t i = 2; i < y.dim(); ++i) pixels *= y.size(i);
     rows = last ? pixels : channels;
     length = last ? channels : pixels;
     rowsPerChunk = std::max<int64_t>(1, kChunk / std::max<int64_t>(length, 1));
@@ -42,17 +42,46 @@ struct Shape {
     });
   }
 
-  int64_t offset(int64_t image, int64_t row) const { return (image * rows + row) * length; }
+  // Of all images.
+  int64_t row(int64_t image, int64_t ofImage) const { return image * rows + ofImage; }
 
   int64_t images, channels, pixels = 1, groups, width;
   bool last;  // channels are innermost: a row is a pixel
   int64_t rows, length, rowsPerChunk, chunks;
 };
 
+// Some columns of all rows, which lie together: of several, one after the other, the input is made.
+template <typename T>
+struct Columns {
+  T* data;
+  int64_t first, width;
+  T* at(int64_t row) const { return data + row * width; }
+};
+
+template <typename T>
+using Input = std::vector<Columns<const T>>;
+
+template <typename T>
+Input<T> columnsOf(const std::vector<at::Tensor>& x, const Shape& shape) {
+  Input<T> result;
+  int64_t first = 0;
+  for (const at::Tensor& each : x) {
+    result.push_back({each.const_data_ptr<T>(), first, shape.last ? each.size(1) : shape.length});
+    first += each.size(1);
+  }
+  return result;
+}
+
 // The format that x is in; contiguous where it is in none.
 at::MemoryFormat formatOf(const at::Tensor& x) {
   const auto format = x.suggest_memory_format();
   return x.is_contiguous(format) ? format : at::MemoryFormat::Contiguous;
+}
+
+std::vector<at::Tensor> dense(at::TensorList tensors, at::MemoryFormat format) {
+  std::vector<at::Tensor> result;
+  for (const at::Tensor& each : tensors) result.push_back(each.contiguous(format));
+  return result;
 }
 
 template <typename A>
@@ -63,17 +92,17 @@ std::vector<A> perChannel(const std::optional<at::Tensor>& values, int64_t chann
 }
 
 template <typename A>
-struct Part {
-  A mean, squares;
-  int64_t count;
+struct Moments {
+  A mean = 0, squares = 0;
+  int64_t count = 0;
 };
 
 // Moments of parts to those of the whole (Chan, Golub and LeVeque 1979), in double.
 template <typename A>
-void join(const Part<A>* parts, int64_t count, int64_t stride, double eps, A* mean, A* rstd) {
+void join(const Moments<A>* parts, int64_t count, int64_t stride, double eps, A* mean, A* rstd) {
   double seen = 0, center = 0, squares = 0;
   for (int64_t i = 0; i < count; ++i) {
-    const Part<A>& part = parts[i * stride];
+    const Moments<A>& part = parts[i * stride];
     const double added = static_cast<double>(part.count), delta = part.mean - center;
     squares += part.squares + delta * delta * seen * added / (seen + added);
     center += delta * added / (seen + added);
@@ -83,19 +112,35 @@ void join(const Part<A>* parts, int64_t count, int64_t stride, double eps, A* me
   *rstd = static_cast<A>(1 / std::sqrt(squares / seen + eps));
 }
 
+// Of each group over some rows of pixels, from sums per channel: columns may end within a group.
 template <typename T>
-void statistics(const Shape& shape, const T* x, double eps, acc_t<T>* mean, acc_t<T>* rstd) {
+void momentsLast(const Shape& shape, const Input<T>& x, int64_t firstRow, int64_t rows, Moments<acc_t<T>>* groups) {
+  using A = acc_t<T>;
+  const auto channels = static_cast<size_t>(shape.channels), width = static_cast<size_t>(shape.width);
+  std::vector<A> sums(channels), center(channels);
+  for (const auto& part : x) LD_BEST(channelSums<T>)(part.at(firstRow), rows, part.width, sums.data() + part.first);
+  for (size_t channel = 0, g = 0; channel < channels; channel += width, ++g) {
+    for (size_t i = channel; i < channel + width; ++i) groups[g].mean += sums[i];
+    groups[g].count = rows * shape.width;
+    groups[g].mean /= static_cast<A>(groups[g].count);
+    std::fill_n(center.data() + channel, width, groups[g].mean);
+  }
+  for (const auto& part : x) {
+    LD_BEST(channelSquares<T>)(part.at(firstRow), rows, part.width, center.data() + part.first, sums.data() + part.first);
+  }
+  for (size_t channel = 0, g = 0; channel < channels; channel += width, ++g) {
+    for (size_t i = channel; i < channel + width; ++i) groups[g].squares += sums[i];
+  }
+}
+
+template <typename T>
+void statistics(const Shape& shape, const Input<T>& x, double eps, acc_t<T>* mean, acc_t<T>* rstd) {
   using A = acc_t<T>;
   const int64_t groups = shape.groups;
   if (shape.last) {
-    std::vector<Part<A>> parts(static_cast<size_t>(shape.images * shape.chunks * groups));
-    const auto kernel = LD_BEST(momentsLast<T>);
+    std::vector<Moments<A>> parts(static_cast<size_t>(shape.images * shape.chunks * groups));
     shape.forEachChunk([&](int64_t image, int64_t first, int64_t rows, int64_t chunk) {
-      std::vector<A> means(static_cast<size_t>(groups)), squares(means.size());
-      kernel(x + shape.offset(image, first), rows, groups, shape.width, means.data(), squares.data());
-      for (size_t g = 0; g < means.size(); ++g) {
-        parts[static_cast<size_t>(chunk * groups) + g] = {means[g], squares[g], rows * shape.width};
-      }
+      momentsLast(shape, x, shape.row(image, first), rows, parts.data() + chunk * groups);
     });
     for (int64_t i = 0; i < shape.images * groups; ++i) {
       join(parts.data() + i / groups * shape.chunks * groups + i % groups, shape.chunks, groups, eps, mean + i, rstd + i);
@@ -103,14 +148,14 @@ void statistics(const Shape& shape, const T* x, double eps, acc_t<T>* mean, acc_
     return;
   }
   const int64_t size = shape.width * shape.pixels, chunks = (size + kChunk - 1) / kChunk;
-  std::vector<Part<A>> parts(static_cast<size_t>(shape.images * groups * chunks));
+  std::vector<Moments<A>> parts(static_cast<size_t>(shape.images * groups * chunks));
   const auto kernel = LD_BEST(moments<T>);
   at::parallel_for(0, shape.images * groups * chunks, 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t first = i % chunks * kChunk;
-      Part<A>& part = parts[static_cast<size_t>(i)];
+      Moments<A>& part = parts[static_cast<size_t>(i)];
       part.count = std::min(kChunk, size - first);
-      kernel(x + i / chunks * size + first, part.count, &part.mean, &part.squares);
+      kernel(x[0].data + i / chunks * size + first, part.count, &part.mean, &part.squares);
     }
   });
   for (int64_t i = 0; i < shape.images * groups; ++i) join(parts.data() + i * chunks, chunks, 1, eps, mean + i, rstd + i);
@@ -136,17 +181,20 @@ struct Channels {
 };
 
 template <typename T>
-void forward(const Shape& shape, const T* x, T* y, const Channels<acc_t<T>>& c, bool silu) {
+void forward(const Shape& shape, const Input<T>& x, T* y, const Channels<acc_t<T>>& c, bool silu) {
   const auto kernel = shape.last ? (silu ? LD_BEST(apply<T, true, true>) : LD_BEST(apply<T, true, false>))
                                  : (silu ? LD_BEST(apply<T, false, true>) : LD_BEST(apply<T, false, false>));
   shape.forEachChunk([&](int64_t image, int64_t first, int64_t rows, int64_t) {
-    const auto channel = image * shape.channels + (shape.last ? 0 : first), from = shape.offset(image, first);
-    kernel(x + from, y + from, rows, shape.length, c.at(static_cast<size_t>(channel)));
+    const int64_t row = shape.row(image, first);
+    for (const auto& part : x) {
+      const auto channel = static_cast<size_t>(image * shape.channels + (shape.last ? part.first : first));
+      kernel(part.at(row), y + row * shape.length + part.first, shape.length, rows, part.width, c.at(channel));
+    }
   });
 }
 
 template <typename T>
-void backward(const Shape& shape, const T* dy, const T* x, T* dx, const acc_t<T>* mean, const acc_t<T>* rstd,
+void backward(const Shape& shape, const T* dy, const Input<T>& x, const std::vector<T*>& dx, const acc_t<T>* mean, const acc_t<T>* rstd,
               const std::vector<acc_t<T>>& weight, const std::vector<acc_t<T>>& bias, bool silu, acc_t<T>* dweight,
               acc_t<T>* dbias) {
   using A = acc_t<T>;
@@ -161,10 +209,13 @@ void backward(const Shape& shape, const T* dy, const T* x, T* dx, const acc_t<T>
   const auto sum = shape.last ? (silu ? LD_BEST(sums<T, true, true>) : LD_BEST(sums<T, true, false>))
                               : (silu ? LD_BEST(sums<T, false, true>) : LD_BEST(sums<T, false, false>));
   shape.forEachChunk([&](int64_t image, int64_t first, int64_t rows, int64_t chunk) {
-    const auto channel = static_cast<size_t>(image * shape.channels + (shape.last ? 0 : first));
-    const auto place = shape.last ? static_cast<size_t>(chunk * shape.channels) : channel;
-    const auto from = shape.offset(image, first);
-    sum(dy + from, x + from, rows, shape.length, at(channel), dv.data() + place, dvx.data() + place);
+    const int64_t row = shape.row(image, first);
+    for (const auto& part : x) {
+      const auto channel = static_cast<size_t>(image * shape.channels + (shape.last ? part.first : first));
+      const auto place = shape.last ? static_cast<size_t>(chunk * shape.channels + part.first) : channel;
+      sum(dy + row * shape.length + part.first, shape.length, part.at(row), rows, part.width, at(channel), dv.data() + place,
+          dvx.data() + place);
+    }
   });
   std::vector<double> totals(all), products(all);
   for (size_t i = 0; i < all; ++i) {
@@ -184,7 +235,7 @@ void backward(const Shape& shape, const T* dy, const T* x, T* dx, const acc_t<T>
     if (dbias != nullptr) dbias[channel] = static_cast<A>(shift);
     if (dweight != nullptr) dweight[channel] = static_cast<A>(scale);
   }
-  if (dx == nullptr) return;
+  if (dx.empty()) return;
 
   // dx = rstd (w dv - (sum of w dv + xhat * sum of w dv xhat) / count), both sums over the group.
   const double count = static_cast<double>(shape.width * shape.pixels);
@@ -202,9 +253,12 @@ void backward(const Shape& shape, const T* dy, const T* x, T* dx, const acc_t<T>
   const auto write = shape.last ? (silu ? LD_BEST(gradient<T, true, true>) : LD_BEST(gradient<T, true, false>))
                                 : (silu ? LD_BEST(gradient<T, false, true>) : LD_BEST(gradient<T, false, false>));
   shape.forEachChunk([&](int64_t image, int64_t first, int64_t rows, int64_t) {
-    const auto channel = static_cast<size_t>(image * shape.channels + (shape.last ? 0 : first));
-    const auto from = shape.offset(image, first);
-    write(dy + from, x + from, dx + from, rows, shape.length, at(channel));
+    const int64_t row = shape.row(image, first);
+    for (size_t i = 0; i < x.size(); ++i) {
+      const auto& part = x[i];
+      const auto channel = static_cast<size_t>(image * shape.channels + (shape.last ? part.first : first));
+      write(dy + row * shape.length + part.first, shape.length, part.at(row), dx[i] + row * part.width, rows, part.width, at(channel));
+    }
   });
 }
 
@@ -212,24 +266,32 @@ void backward(const Shape& shape, const T* dy, const T* x, T* dx, const acc_t<T>
 
 }  // namespace group_norm
 
-GroupNormResult groupNormCpu(const at::Tensor& x, const std::optional<at::Tensor>& weight, const std::optional<at::Tensor>& bias,
+bool groupNormReadsTogether(at::TensorList x) {
+  const auto format = group_norm::formatOf(x[0]);
+  return format != at::MemoryFormat::Contiguous &&
+         std::all_of(x.begin(), x.end(), [&](const at::Tensor& each) { return group_norm::formatOf(each) == format; });
+}
+
+GroupNormResult groupNormCpu(at::TensorList x, const std::optional<at::Tensor>& weight, const std::optional<at::Tensor>& bias,
                              int64_t groups, double eps, bool silu) {
-  checkGroupNorm(x, weight, bias, groups, eps);
-  const auto format = group_norm::formatOf(x);
-  const at::Tensor input = x.contiguous(format);
-  const group_norm::Shape shape(input, groups, format);
-  const auto options = x.options().dtype(x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat);
-  const at::Tensor y = at::empty_like(input), mean = at::empty({x.size(0), groups}, options), rstd = at::empty_like(mean);
-  if (x.numel() == 0) {
+  const auto sizes = checkGroupNorm(x, weight, bias, groups, eps);
+  const auto format = group_norm::formatOf(x[0]);
+  const auto dtype = x[0].scalar_type();
+  const auto input = group_norm::dense(x, format);
+  const auto options = x[0].options().dtype(dtype == at::kDouble ? at::kDouble : at::kFloat);
+  const at::Tensor y = at::empty(sizes, x[0].options(), format);
+  const at::Tensor mean = at::empty({sizes[0], groups}, options), rstd = at::empty_like(mean);
+  if (y.numel() == 0) {
     mean.zero_();
     rstd.zero_();
     return {y, mean, rstd};
   }
-  AT_DISPATCH_FLOATING_TYPES_AND2(at::kBFloat16, at::kHalf, x.scalar_type(), "group_norm", [&] {
+  const group_norm::Shape shape(y, groups, format);
+  AT_DISPATCH_FLOATING_TYPES_AND2(at::kBFloat16, at::kHalf, dtype, "group_norm", [&] {
     using A = acc_t<scalar_t>;
-    const auto* from = input.const_data_ptr<scalar_t>();
+    const auto from = group_norm::columnsOf<scalar_t>(input, shape);
     auto *center = mean.mutable_data_ptr<A>(), *scale = rstd.mutable_data_ptr<A>();
-    group_norm::statistics(shape, from, eps, center, scale);
+    group_norm::statistics<scalar_t>(shape, from, eps, center, scale);
     const group_norm::Channels<A> channels(shape, center, scale, group_norm::perChannel<A>(weight, shape.channels, 1),
                                            group_norm::perChannel<A>(bias, shape.channels, 0));
     group_norm::forward(shape, from, y.mutable_data_ptr<scalar_t>(), channels, silu);
@@ -237,36 +299,44 @@ GroupNormResult groupNormCpu(const at::Tensor& x, const std::optional<at::Tensor
   return {y, mean, rstd};
 }
 
-GroupNormResult groupNormBackwardCpu(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& mean, const at::Tensor& rstd,
-                                     const std::optional<at::Tensor>& weight, const std::optional<at::Tensor>& bias,
-                                     int64_t groups, std::array<bool, 3> mask, bool silu) {
+GroupNormGradients groupNormBackwardCpu(const at::Tensor& dy, at::TensorList x, const at::Tensor& mean, const at::Tensor& rstd,
+                                        const std::optional<at::Tensor>& weight, const std::optional<at::Tensor>& bias,
+                                        int64_t groups, std::array<bool, 3> mask, bool silu) {
   checkGroupNormBackward(dy, x, mean, rstd, weight, bias, groups);
-  const auto format = group_norm::formatOf(x);
-  const at::Tensor input = x.contiguous(format), gradient = dy.contiguous(format);
-  const group_norm::Shape shape(input, groups, format);
-  const auto options = x.options().dtype(mean.scalar_type());
-  const at::Tensor dx = mask[0] ? at::empty_like(input) : at::Tensor();
-  at::Tensor dweight = mask[1] ? at::empty({shape.channels}, options) : at::Tensor();
-  at::Tensor dbias = mask[2] ? at::empty({shape.channels}, options) : at::Tensor();
-  if (x.numel() == 0) {
-    for (const at::Tensor& each : {dweight, dbias}) {
+  const auto format = group_norm::formatOf(x[0]);
+  const auto input = group_norm::dense(x, format);
+  const at::Tensor gradient = dy.contiguous(format);
+  const group_norm::Shape shape(gradient, groups, format);
+  const auto options = dy.options().dtype(mean.scalar_type());
+  GroupNormGradients result;
+  if (mask[0]) {
+    for (const at::Tensor& each : input) result.x.push_back(at::empty_like(each));
+  }
+  if (mask[1]) result.weight = at::empty({shape.channels}, options);
+  if (mask[2]) result.bias = at::empty({shape.channels}, options);
+  if (dy.numel() == 0) {
+    for (const at::Tensor& each : {result.weight, result.bias}) {
       if (each.defined()) each.zero_();
     }
   } else {
     const at::Tensor center = mean.contiguous(), scale = rstd.contiguous();
-    AT_DISPATCH_FLOATING_TYPES_AND2(at::kBFloat16, at::kHalf, x.scalar_type(), "group_norm_backward", [&] {
+    AT_DISPATCH_FLOATING_TYPES_AND2(at::kBFloat16, at::kHalf, dy.scalar_type(), "group_norm_backward", [&] {
       using A = acc_t<scalar_t>;
-      group_norm::backward(shape, gradient.const_data_ptr<scalar_t>(), input.const_data_ptr<scalar_t>(),
-                           mask[0] ? dx.mutable_data_ptr<scalar_t>() : nullptr, center.const_data_ptr<A>(),
-                           scale.const_data_ptr<A>(), group_norm::perChannel<A>(weight, shape.channels, 1),
-                           group_norm::perChannel<A>(bias, shape.channels, 0), silu,
-                           mask[1] ? dweight.mutable_data_ptr<A>() : nullptr, mask[2] ? dbias.mutable_data_ptr<A>() : nullptr);
+      std::vector<scalar_t*> into;
+      for (const at::Tensor& each : result.x) into.push_back(each.mutable_data_ptr<scalar_t>());
+      group_norm::backward(shape, gradient.const_data_ptr<scalar_t>(), group_norm::columnsOf<scalar_t>(input, shape), into,
+                           center.const_data_ptr<A>(), scale.const_data_ptr<A>(),
+                           group_norm::perChannel<A>(weight, shape.channels, 1), group_norm::perChannel<A>(bias, shape.channels, 0),
+                           silu, mask[1] ? result.weight.mutable_data_ptr<A>() : nullptr,
+                           mask[2] ? result.bias.mutable_data_ptr<A>() : nullptr);
     });
   }
-  const auto like = [](const at::Tensor& gradient, const std::optional<at::Tensor>& parameter) {
-    return gradient.defined() && parameter && parameter->defined() ? gradient.to(parameter->scalar_type()) : gradient;
+  const auto as = [](at::Tensor& gradient, const std::optional<at::Tensor>& parameter) {
+    if (gradient.defined() && parameter && parameter->defined()) gradient = gradient.to(parameter->scalar_type());
   };
-  return {dx, like(dweight, weight), like(dbias, bias)};
+  as(result.weight, weight);
+  as(result.bias, bias);
+  return result;
 }
 
 }  // namespace ld

@@ -7,6 +7,7 @@
 #include <array>
 #include <optional>
 #include <tuple>
+#include <vector>
 
 namespace torch {
 class Library;
@@ -18,23 +19,31 @@ namespace ld {
 // mean and rstd: [N, groups], float32 (float64 for float64 x). y has x's dtype and memory format.
 using GroupNormResult = std::tuple<at::Tensor, at::Tensor, at::Tensor>;
 
-GroupNormResult groupNormCpu(const at::Tensor& x, const std::optional<at::Tensor>& weight,
-                             const std::optional<at::Tensor>& bias, int64_t groups, double eps, bool silu);
+// Of one tensor, or of several whose channels follow one another, which spares joining them: a group may lie in two. For
+// several, `groupNormReadsTogether` must hold.
+GroupNormResult groupNormCpu(at::TensorList x, const std::optional<at::Tensor>& weight, const std::optional<at::Tensor>& bias,
+                             int64_t groups, double eps, bool silu);
 
-// dx, dweight, dbias; an undefined tensor where the mask says that it is not wanted.
-GroupNormResult groupNormBackwardCpu(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& mean,
-                                     const at::Tensor& rstd, const std::optional<at::Tensor>& weight,
-                                     const std::optional<at::Tensor>& bias, int64_t groups, std::array<bool, 3> mask,
-                                     bool silu);
+// Nothing, or undefined tensors, where the mask says that they are not wanted.
+struct GroupNormGradients {
+  std::vector<at::Tensor> x;
+  at::Tensor weight, bias;
+};
 
-// What every backend asks of its arguments; these operators are open to any caller.
-void checkGroupNorm(const at::Tensor& x, const std::optional<at::Tensor>& weight, const std::optional<at::Tensor>& bias,
-                    int64_t groups, double eps);
-void checkGroupNormBackward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& mean, const at::Tensor& rstd,
-                            const std::optional<at::Tensor>& weight, const std::optional<at::Tensor>& bias,
-                            int64_t groups);
+GroupNormGradients groupNormBackwardCpu(const at::Tensor& dy, at::TensorList x, const at::Tensor& mean, const at::Tensor& rstd,
+                                        const std::optional<at::Tensor>& weight, const std::optional<at::Tensor>& bias,
+                                        int64_t groups, std::array<bool, 3> mask, bool silu);
 
-// Defines group_norm, group_norm_silu and their backward operators, for the CPU, Meta and autograd.
+// Whether all are in channels_last.
+bool groupNormReadsTogether(at::TensorList x);
+
+// What every backend asks of its arguments; these operators are open to any caller. Gives the shape of the result.
+std::vector<int64_t> checkGroupNorm(at::TensorList x, const std::optional<at::Tensor>& weight, const std::optional<at::Tensor>& bias,
+                                    int64_t groups, double eps);
+void checkGroupNormBackward(const at::Tensor& dy, at::TensorList x, const at::Tensor& mean, const at::Tensor& rstd,
+                            const std::optional<at::Tensor>& weight, const std::optional<at::Tensor>& bias, int64_t groups);
+
+// Defines group_norm, group_norm_silu, joined_group_norm_silu and their backward operators, for the CPU, Meta and autograd.
 void registerGroupNorm(torch::Library& library);
 
 }  // namespace ld

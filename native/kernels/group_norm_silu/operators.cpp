@@ -1,5 +1,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/group_norm.h>
@@ -35,7 +36,8 @@ GroupNormResult cpu(const at::Tensor& x, const Optional& weight, const Optional&
 template <bool Silu>
 GroupNormResult cpuBackward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& mean, const at::Tensor& rstd,
                             const Optional& weight, const Optional& bias, int64_t groups, std::array<bool, 3> mask) {
-  return groupNormBackwardCpu(dy, x, mean, rstd, weight, bias, groups, mask, Silu);
+  const auto gradients = groupNormBackwardCpu(dy, x, mean, rstd, weight, bias, groups, mask, Silu);
+  return {mask[0] ? gradients.x[0] : at::Tensor(), gradients.weight, gradients.bias};
 }
 
 // For devices without a kernel of ours, by libtorch's operators; a kernel registered for a device goes before it.
@@ -114,13 +116,70 @@ const auto& backwardOperator() {
   return handle;
 }
 
+// group_norm_silu of two tensors whose channels follow one another. The CPU reads them where they lie; elsewhere, and in
+// other formats, they are joined first, by the operators above.
+using JoinedGradients = std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor>;
+
+GroupNormResult joined(const at::Tensor& x, const at::Tensor& other, const Optional& weight, const Optional& bias, int64_t groups,
+                       double eps) {
+  checkGroupNorm({x, other}, weight, bias, groups, eps);
+  return forwardOperator<true>().call(at::cat({x, other}, 1), weight, bias, groups, eps);
+}
+
+JoinedGradients joinedBackward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& other, const at::Tensor& mean,
+                               const at::Tensor& rstd, const Optional& weight, const Optional& bias, int64_t groups,
+                               std::array<bool, 3> mask) {
+  checkGroupNormBackward(dy, {x, other}, mean, rstd, weight, bias, groups);
+  const auto [dx, dweight, dbias] = backwardOperator<true>().call(dy, at::cat({x, other}, 1), mean, rstd, weight, bias, groups, mask);
+  if (!mask[0]) return {at::Tensor(), at::Tensor(), dweight, dbias};
+  const auto part = [&](int64_t first, const at::Tensor& like) {
+    return dx.narrow(1, first, like.size(1)).clone(like.suggest_memory_format());
+  };
+  return {part(0, x), part(x.size(1), other), dweight, dbias};
+}
+
+GroupNormResult joinedCpu(const at::Tensor& x, const at::Tensor& other, const Optional& weight, const Optional& bias, int64_t groups,
+                          double eps) {
+  checkGroupNorm({x, other}, weight, bias, groups, eps);
+  if (!groupNormReadsTogether({x, other})) return joined(x, other, weight, bias, groups, eps);
+  return groupNormCpu({x, other}, weight, bias, groups, eps, true);
+}
+
+JoinedGradients joinedBackwardCpu(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& other, const at::Tensor& mean,
+                                  const at::Tensor& rstd, const Optional& weight, const Optional& bias, int64_t groups,
+                                  std::array<bool, 3> mask) {
+  checkGroupNormBackward(dy, {x, other}, mean, rstd, weight, bias, groups);
+  if (!groupNormReadsTogether({x, other})) return joinedBackward(dy, x, other, mean, rstd, weight, bias, groups, mask);
+  const auto gradients = groupNormBackwardCpu(dy, {x, other}, mean, rstd, weight, bias, groups, mask, true);
+  return {mask[0] ? gradients.x[0] : at::Tensor(), mask[0] ? gradients.x[1] : at::Tensor(), gradients.weight, gradients.bias};
+}
+
+const auto& joinedOperator() {
+  static const auto handle =
+      c10::Dispatcher::singleton()
+          .findSchemaOrThrow("landmark_diffusion::joined_group_norm_silu", "")
+          .typed<GroupNormResult(const at::Tensor&, const at::Tensor&, const Optional&, const Optional&, int64_t, double)>();
+  return handle;
+}
+
+const auto& joinedBackwardOperator() {
+  static const auto handle = c10::Dispatcher::singleton()
+                                 .findSchemaOrThrow("landmark_diffusion::joined_group_norm_silu_backward", "")
+                                 .typed<JoinedGradients(const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&,
+                                                        const at::Tensor&, const Optional&, const Optional&, int64_t, std::array<bool, 3>)>();
+  return handle;
+}
+
+// With or without a second tensor of channels.
 template <bool Silu>
 struct GroupNorm : torch::autograd::Function<GroupNorm<Silu>> {
-  static variable_list forward(AutogradContext* context, const at::Tensor& x, const Optional& weight, const Optional& bias, int64_t groups,
-                               double eps) {
+  static variable_list forward(AutogradContext* context, const at::Tensor& x, const Optional& other, const Optional& weight,
+                               const Optional& bias, int64_t groups, double eps) {
     const at::AutoDispatchBelowADInplaceOrView below;
-    auto [y, mean, rstd] = forwardOperator<Silu>().call(x, weight, bias, groups, eps);
-    context->save_for_backward({x, weight.value_or(at::Tensor()), bias.value_or(at::Tensor()), mean, rstd});
+    auto [y, mean, rstd] = other ? joinedOperator().call(x, *other, weight, bias, groups, eps)
+                                 : forwardOperator<Silu>().call(x, weight, bias, groups, eps);
+    context->save_for_backward(
+        {x, other.value_or(at::Tensor()), weight.value_or(at::Tensor()), bias.value_or(at::Tensor()), mean, rstd});
     context->saved_data["groups"] = groups;
     context->saved_data["eps"] = eps;
     context->mark_non_differentiable({mean, rstd});
@@ -129,29 +188,36 @@ struct GroupNorm : torch::autograd::Function<GroupNorm<Silu>> {
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const auto saved = context->get_saved_variables();
-    const at::Tensor &x = saved[0], &weight = saved[1], &bias = saved[2];
+    const at::Tensor &x = saved[0], &other = saved[1], &weight = saved[2], &bias = saved[3], &mean = saved[4], &rstd = saved[5];
     const int64_t groups = context->saved_data["groups"].toInt();
     const auto& dy = gradients[0];
-    if (!dy.defined()) return variable_list(5);
-    if (at::GradMode::is_enabled()) return differentiable(dy, x, weight, bias, groups, context->saved_data["eps"].toDouble());
+    if (!dy.defined()) return variable_list(6);
+    if (at::GradMode::is_enabled()) return differentiable(dy, saved, groups, context->saved_data["eps"].toDouble());
     // Edges are counted over the tensors that are there.
-    const std::array<bool, 3> mask = {context->needs_input_grad(0), weight.defined() && context->needs_input_grad(1),
-                                      bias.defined() && context->needs_input_grad(weight.defined() ? 2 : 1)};
-    auto [dx, dweight, dbias] = backwardOperator<Silu>().call(dy, x, saved[3], saved[4], weight.defined() ? Optional(weight) : std::nullopt,
-                                                              bias.defined() ? Optional(bias) : std::nullopt, groups, mask);
-    return {dx, dweight, dbias, {}, {}};
+    size_t edge = 0;
+    const auto wanted = [&](const at::Tensor& input) { return input.defined() && context->needs_input_grad(edge++); };
+    const bool first = wanted(x), second = wanted(other);
+    const std::array<bool, 3> mask = {first || second, wanted(weight), wanted(bias)};
+    const auto optional = [](const at::Tensor& tensor) { return tensor.defined() ? Optional(tensor) : std::nullopt; };
+    if (other.defined()) {
+      auto [dx, dother, dweight, dbias] =
+          joinedBackwardOperator().call(dy, x, other, mean, rstd, optional(weight), optional(bias), groups, mask);
+      return {dx, dother, dweight, dbias, {}, {}};
+    }
+    auto [dx, dweight, dbias] = backwardOperator<Silu>().call(dy, x, mean, rstd, optional(weight), optional(bias), groups, mask);
+    return {dx, {}, dweight, dbias, {}, {}};
   }
 
   // Where the gradient is to be differentiated again, it is made of operators that can be.
-  static variable_list differentiable(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                                      int64_t groups, double eps) {
-    at::Tensor y = at::group_norm(x, groups, in(weight, x), in(bias, x), eps);
+  static variable_list differentiable(const at::Tensor& dy, const variable_list& saved, int64_t groups, double eps) {
+    const at::Tensor &other = saved[1], x = other.defined() ? at::cat({saved[0], other}, 1) : saved[0];
+    at::Tensor y = at::group_norm(x, groups, in(saved[2], x), in(saved[3], x), eps);
     if (Silu) y = at::silu(y);
-    variable_list wanted, result(5);
+    variable_list wanted, result(6);
     std::vector<size_t> places;
-    for (const auto& [place, input] : {std::pair<size_t, at::Tensor>{0, x}, {1, weight}, {2, bias}}) {
-      if (!input.defined() || !input.requires_grad()) continue;
-      wanted.push_back(input);
+    for (size_t place = 0; place < 4; ++place) {
+      if (!saved[place].defined() || !saved[place].requires_grad()) continue;
+      wanted.push_back(saved[place]);
       places.push_back(place);
     }
     const auto found = torch::autograd::grad({y}, wanted, {dy}, /*retain_graph=*/true, /*create_graph=*/true);
@@ -162,7 +228,13 @@ struct GroupNorm : torch::autograd::Function<GroupNorm<Silu>> {
 
 template <bool Silu>
 GroupNormResult autograd(const at::Tensor& x, const Optional& weight, const Optional& bias, int64_t groups, double eps) {
-  const auto result = GroupNorm<Silu>::apply(x, weight, bias, groups, eps);
+  const auto result = GroupNorm<Silu>::apply(x, std::nullopt, weight, bias, groups, eps);
+  return {result[0], result[1], result[2]};
+}
+
+GroupNormResult joinedAutograd(const at::Tensor& x, const at::Tensor& other, const Optional& weight, const Optional& bias, int64_t groups,
+                               double eps) {
+  const auto result = GroupNorm<true>::apply(x, other, weight, bias, groups, eps);
   return {result[0], result[1], result[2]};
 }
 
@@ -185,11 +257,27 @@ void registerOne(torch::Library& library, const std::string& name) {
   library.impl(backward.c_str(), c10::DispatchKey::Autograd, torch::autograd::autogradNotImplementedFallback());
 }
 
+void registerJoined(torch::Library& library) {
+  library.def("joined_group_norm_silu(Tensor x, Tensor other, Tensor? weight, Tensor? bias, int num_groups, float eps) "
+              "-> (Tensor y, Tensor mean, Tensor rstd)");
+  library.def("joined_group_norm_silu_backward(Tensor dy, Tensor x, Tensor other, Tensor mean, Tensor rstd, Tensor? weight, "
+              "Tensor? bias, int num_groups, bool[3] output_mask) -> (Tensor dx, Tensor dother, Tensor dweight, Tensor dbias)");
+  library.impl("joined_group_norm_silu", c10::DispatchKey::CompositeExplicitAutograd, &joined);
+  library.impl("joined_group_norm_silu", c10::DispatchKey::CPU, &joinedCpu);
+  library.impl("joined_group_norm_silu", c10::DispatchKey::Meta, &joined);
+  library.impl("joined_group_norm_silu", c10::DispatchKey::Autograd, &joinedAutograd);
+  library.impl("joined_group_norm_silu_backward", c10::DispatchKey::CompositeExplicitAutograd, &joinedBackward);
+  library.impl("joined_group_norm_silu_backward", c10::DispatchKey::CPU, &joinedBackwardCpu);
+  library.impl("joined_group_norm_silu_backward", c10::DispatchKey::Meta, &joinedBackward);
+  library.impl("joined_group_norm_silu_backward", c10::DispatchKey::Autograd, torch::autograd::autogradNotImplementedFallback());
+}
+
 }  // namespace
 
 void registerGroupNorm(torch::Library& library) {
   registerOne<false>(library, "group_norm");
   registerOne<true>(library, "group_norm_silu");
+  registerJoined(library);
 }
 
 }  // namespace ld

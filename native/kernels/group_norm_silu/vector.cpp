@@ -34,6 +34,23 @@ at::vec::Vectorized<A> coefficient(const A* values, int64_t row, int64_t i, Coun
   return at::vec::Vectorized<A>(values[row]);
 }
 
+// Sums of term(values, first channel, count) for each of n channels over `rows` pixels.
+template <typename T, typename Term>
+void overPixels(const T* x, int64_t rows, int64_t n, acc_t<T>* sums, Term term) {
+  using A = acc_t<T>;
+  L<T>::forEach(n, [&](int64_t i, auto count) {
+    V<T> even(0), odd(0);
+    const auto at = [&](int64_t row) { return term(L<T>::load(x + row * n + i, count), i, count); };
+    int64_t row = 0;
+    for (; row + 1 < rows; row += 2) {
+      even = even + at(row);
+      odd = odd + at(row + 1);
+    }
+    if (row < rows) even = even + at(row);
+    Lanes<A, A>::store(sums + i, even + odd, count);
+  });
+}
+
 }  // namespace
 
 template <typename T>
@@ -59,41 +76,22 @@ void moments(const T* x, int64_t count, acc_t<T>* mean, acc_t<T>* squares) {
 }
 
 template <typename T>
-void momentsLast(const T* x, int64_t rows, int64_t groups, int64_t width, acc_t<T>* mean, acc_t<T>* squares) {
+void channelSums(const T* x, int64_t rows, int64_t n, acc_t<T>* sums) {
+  overPixels(x, rows, n, sums, [](const V<T>& v, int64_t, auto) { return v; });
+}
+
+template <typename T>
+void channelSquares(const T* x, int64_t rows, int64_t n, const acc_t<T>* center, acc_t<T>* squares) {
   using A = acc_t<T>;
-  const int64_t channels = groups * width;
-  const A count = static_cast<A>(rows * width);
-  std::fill(mean, mean + groups, A(0));
-  std::fill(squares, squares + groups, A(0));
-  // Channels of a vector belong to several groups: their sums are taken apart at the end.
-  const auto perChannel = [&](A* into, auto term) {
-    L<T>::forEach(channels, [&](int64_t i, auto n) {
-      V<T> even(0), odd(0);
-      const auto at = [&](int64_t row) { return term(L<T>::load(x + row * channels + i, n), i, n); };
-      int64_t row = 0;
-      for (; row + 1 < rows; row += 2) {
-        even = even + at(row);
-        odd = odd + at(row + 1);
-      }
-      if (row < rows) even = even + at(row);
-      A each[L<T>::size];
-      (even + odd).store(each);
-      for (int64_t k = 0; k < n; ++k) into[(i + k) / width] += each[k];
-    });
-  };
-  perChannel(mean, [](const V<T>& v, int64_t, auto) { return v; });
-  for (int64_t g = 0; g < groups; ++g) mean[g] /= count;
-  perChannel(squares, [&](const V<T>& v, int64_t i, auto n) {
-    A centers[L<T>::size] = {};
-    for (int64_t k = 0; k < n; ++k) centers[k] = mean[(i + k) / width];
-    const V<T> d = v - V<T>::loadu(centers);
+  overPixels(x, rows, n, squares, [&](const V<T>& v, int64_t i, auto count) {
+    const V<T> d = v - Lanes<A, A>::load(center + i, count);
     return d * d;
   });
 }
 
 template <typename T, bool Last, bool Silu>
-void apply(const T* x, T* y, int64_t rows, int64_t n, const Forward<acc_t<T>>& c) {
-  for (int64_t row = 0; row < rows; ++row, x += n, y += n) {
+void apply(const T* x, T* y, int64_t yStride, int64_t rows, int64_t n, const Forward<acc_t<T>>& c) {
+  for (int64_t row = 0; row < rows; ++row, x += n, y += yStride) {
     L<T>::forEach(n, [&](int64_t i, auto count) {
       const V<T> d = L<T>::load(x + i, count) - coefficient<Last>(c.center, row, i, count);
       const V<T> v = at::vec::fmadd(d, coefficient<Last>(c.a, row, i, count), coefficient<Last>(c.b, row, i, count));
@@ -103,12 +101,13 @@ void apply(const T* x, T* y, int64_t rows, int64_t n, const Forward<acc_t<T>>& c
 }
 
 template <typename T, bool Last, bool Silu>
-void sums(const T* dy, const T* x, int64_t rows, int64_t n, const Backward<acc_t<T>>& c, acc_t<T>* dv, acc_t<T>* dvx) {
+void sums(const T* dy, int64_t yStride, const T* x, int64_t rows, int64_t n, const Backward<acc_t<T>>& c, acc_t<T>* dv,
+          acc_t<T>* dvx) {
   using A = acc_t<T>;
   const auto add = [&](int64_t row, int64_t i, auto count, V<T>& sum, V<T>& product) {
     const V<T> d = L<T>::load(x + row * n + i, count) - coefficient<Last>(c.center, row, i, count);
     const V<T> v = at::vec::fmadd(d, coefficient<Last>(c.a, row, i, count), coefficient<Last>(c.b, row, i, count));
-    const V<T> g = before<Silu>(L<T>::load(dy + row * n + i, count), v);
+    const V<T> g = before<Silu>(L<T>::load(dy + row * yStride + i, count), v);
     sum = sum + g;
     product = at::vec::fmadd(g, d * coefficient<Last>(c.r, row, i, count), product);
   };
@@ -131,8 +130,8 @@ void sums(const T* dy, const T* x, int64_t rows, int64_t n, const Backward<acc_t
 }
 
 template <typename T, bool Last, bool Silu>
-void gradient(const T* dy, const T* x, T* dx, int64_t rows, int64_t n, const Backward<acc_t<T>>& c) {
-  for (int64_t row = 0; row < rows; ++row, dy += n, x += n, dx += n) {
+void gradient(const T* dy, int64_t yStride, const T* x, T* dx, int64_t rows, int64_t n, const Backward<acc_t<T>>& c) {
+  for (int64_t row = 0; row < rows; ++row, dy += yStride, x += n, dx += n) {
     L<T>::forEach(n, [&](int64_t i, auto count) {
       const V<T> d = L<T>::load(x + i, count) - coefficient<Last>(c.center, row, i, count);
       const V<T> v = at::vec::fmadd(d, coefficient<Last>(c.a, row, i, count), coefficient<Last>(c.b, row, i, count));
@@ -143,17 +142,18 @@ void gradient(const T* dy, const T* x, T* dx, int64_t rows, int64_t n, const Bac
   }
 }
 
-#define LD_LAYOUT(T, Last, Silu)                                                                                                  \
-  template void apply<T, Last, Silu>(const T*, T*, int64_t, int64_t, const Forward<acc_t<T>>&);                                    \
-  template void sums<T, Last, Silu>(const T*, const T*, int64_t, int64_t, const Backward<acc_t<T>>&, acc_t<T>*, acc_t<T>*);       \
-  template void gradient<T, Last, Silu>(const T*, const T*, T*, int64_t, int64_t, const Backward<acc_t<T>>&);
+#define LD_LAYOUT(T, Last, Silu)                                                                                                   \
+  template void apply<T, Last, Silu>(const T*, T*, int64_t, int64_t, int64_t, const Forward<acc_t<T>>&);                           \
+  template void sums<T, Last, Silu>(const T*, int64_t, const T*, int64_t, int64_t, const Backward<acc_t<T>>&, acc_t<T>*, acc_t<T>*); \
+  template void gradient<T, Last, Silu>(const T*, int64_t, const T*, T*, int64_t, int64_t, const Backward<acc_t<T>>&);
 
-#define LD_TYPE(T)                                                                                    \
-  template void moments<T>(const T*, int64_t, acc_t<T>*, acc_t<T>*);                                  \
-  template void momentsLast<T>(const T*, int64_t, int64_t, int64_t, acc_t<T>*, acc_t<T>*);            \
-  LD_LAYOUT(T, true, true)                                                                            \
-  LD_LAYOUT(T, true, false)                                                                           \
-  LD_LAYOUT(T, false, true)                                                                           \
+#define LD_TYPE(T)                                                                        \
+  template void moments<T>(const T*, int64_t, acc_t<T>*, acc_t<T>*);                      \
+  template void channelSums<T>(const T*, int64_t, int64_t, acc_t<T>*);                    \
+  template void channelSquares<T>(const T*, int64_t, int64_t, const acc_t<T>*, acc_t<T>*); \
+  LD_LAYOUT(T, true, true)                                                                \
+  LD_LAYOUT(T, true, false)                                                               \
+  LD_LAYOUT(T, false, true)                                                               \
   LD_LAYOUT(T, false, false)
 
 LD_TYPE(float)

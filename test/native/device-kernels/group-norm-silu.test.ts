@@ -171,6 +171,8 @@ interface Norm {
 async function normsOf(preset: string, [height, width]: [number, number]): Promise<Norm[]> {
   const config = loadConfig({ preset, set: [`data.height=${height}`, `data.width=${width}`] })
   const model = createModel(config).eval().requiresGrad_(false)
+  // As on a GPU.
+  model.joins = true
   const { batchSize } = config.train
   const forward = torch.program((x: Tensor, t: Tensor) => model.forward(x, t))
   const noise = torch.zeros([batchSize, model.landmarks + 1, height, width])

@@ -1,4 +1,4 @@
-/** group_norm and group_norm_silu against libtorch's operators in float64. */
+/** group_norm, group_norm_silu and joined_group_norm_silu against libtorch's operators in float64. */
 import { describe, expect, it, test } from 'vitest'
 import * as torch from '#lib/torch/index.js'
 import {
@@ -41,6 +41,7 @@ const cases: Case[] = [
 ]
 
 const eps = 1e-6
+const last = 'channels_last' as const
 
 function inputs({ shape, dtype = 'float32', layout = 'contiguous', affine = true }: Case) {
   torch.manualSeed(1)
@@ -202,6 +203,184 @@ describe('group_norm_silu', () => {
     args[place] = value()
     expect(() => torch.call('landmark_diffusion::group_norm_silu_backward', args)).toThrow(
       /group_norm_silu_backward/,
+    )
+  })
+})
+
+interface Joined {
+  shape: [number, number, ...number[]]
+  /** Channels of the second tensor. */
+  other: number
+  groups: number
+  dtype?: Tested
+  layout?: Layout
+  otherLayout?: Layout
+}
+
+/** The joins of the U-Net's decoder at a quarter of the size, groups that lie in both tensors, odd sizes, other formats. */
+const joins: Joined[] = [
+  ...[
+    [512, 512],
+    [256, 512],
+    [128, 256],
+    [64, 128],
+    [64, 32],
+    [32, 32],
+  ].map(([first, second]) => ({
+    shape: [1, first, 12, 10] as [number, number, number, number],
+    other: second as number,
+    groups: 32,
+  })),
+  { shape: [2, 32, 96, 80], other: 32, groups: 8 },
+  { shape: [2, 5, 7, 5], other: 4, groups: 3 },
+  { shape: [2, 20, 9, 3], other: 13, groups: 1 },
+  { shape: [3, 1, 3, 3], other: 17, groups: 6 },
+  { shape: [2, 4, 1, 1], other: 3, groups: 1 },
+  { shape: [2, 5, 3, 3, 3], other: 3, groups: 4, layout: 'contiguous' },
+  { shape: [2, 5, 7, 5], other: 4, groups: 3, layout: 'contiguous' },
+  { shape: [2, 5, 7, 5], other: 4, groups: 3, otherLayout: 'contiguous' },
+  { shape: [2, 5, 7, 5], other: 4, groups: 3, layout: 'strided' },
+  { shape: [4, 6], other: 2, groups: 2, layout: 'contiguous' },
+  { shape: [2, 5, 7, 5], other: 4, groups: 3, dtype: 'float64' },
+  { shape: [2, 5, 7, 5], other: 4, groups: 3, dtype: 'bfloat16' },
+  { shape: [2, 5, 7, 5], other: 4, groups: 3, dtype: 'float16' },
+]
+
+describe('joined_group_norm_silu', () => {
+  const operator = 'landmark_diffusion::joined_group_norm_silu'
+
+  function given({ shape, other, dtype = 'float32', layout = last, otherLayout = layout }: Joined) {
+    torch.manualSeed(2)
+    const [images, channels, ...pixels] = shape
+    const random = (channels: number, layout: Layout) =>
+      laidOut(
+        torch
+          .randn([images, channels, ...pixels])
+          .mul(0.5)
+          .add(3)
+          .to(dtype),
+        layout,
+      )
+    const parameter = () => torch.randn([channels + other]).to(dtype)
+    return {
+      x: random(channels, layout),
+      other: random(other, otherLayout),
+      weight: parameter(),
+      bias: parameter(),
+      dy: torch.randn([images, channels + other, ...pixels]).to(dtype),
+    }
+  }
+
+  /** y and the gradients of both tensors, weight and bias. */
+  function gradients(
+    { x, other, weight, bias, dy }: ReturnType<typeof given>,
+    dtype: Tested,
+    f: (x: Tensor, other: Tensor, weight: Tensor, bias: Tensor) => Tensor,
+  ) {
+    const wanted = [x, other, weight, bias].map((tensor) => {
+      const own = tensor.dtype === dtype ? tensor.detach() : tensor.to(dtype)
+      return own.requiresGrad_()
+    }) as [Tensor, Tensor, Tensor, Tensor]
+    const y = f(...wanted)
+    return [y, ...torch.grad([y], wanted, { gradOutputs: [dy.to(dtype)] })]
+  }
+
+  const title = ({ shape, other, groups, dtype, layout, otherLayout }: Joined) =>
+    `[${shape}] and ${other} channels in ${groups} groups ${[dtype, layout, otherLayout].filter(Boolean).join(', ')}`
+
+  test.each(joins.map((each) => [title(each), each] as const))('%s', async (_, each) => {
+    const { groups, dtype = 'float32' } = each
+    const tensors = given(each)
+    const ours = gradients(
+      tensors,
+      dtype,
+      (x, other, w, b) =>
+        (torch.call(operator, [x, other, w, b, groups, eps]) as Tensor[])[0] as Tensor,
+    )
+    const ofCopy = gradients(tensors, dtype, (x, other, w, b) => {
+      const joined = torch.cat([x, other], 1)
+      const args = [joined, w, b, groups, eps]
+      return (torch.call('landmark_diffusion::group_norm_silu', args) as Tensor[])[0] as Tensor
+    })
+    const theirs = gradients(tensors, 'float64', (x, other, w, b) =>
+      torch.silu(torch.groupNorm(torch.cat([x, other], 1), groups, w, b, eps)),
+    )
+    await expectNear(ours, theirs, 4 * tolerances[dtype])
+    for (const [i, tensor] of ours.entries()) {
+      expect(await torch.equal(tensor as Tensor, ofCopy[i] as Tensor), `result ${i}`).toBe(true)
+    }
+    expect(ours[0]?.stride()).toEqual(ofCopy[0]?.stride())
+  })
+
+  it('gives a gradient to one of both alone', async () => {
+    const { x, other, weight } = given({ shape: [2, 5, 7, 5], other: 4, groups: 3 })
+    for (const wanted of [x, other]) {
+      const leaf = wanted.detach().requiresGrad_()
+      const [a, b] = wanted === x ? [leaf, other] : [x, leaf]
+      const of = (y: Tensor) => torch.grad([y.square().sum()], [leaf])
+      const [y] = torch.call(operator, [a, b, weight, null, 3, eps]) as [Tensor]
+      const theirs = torch.silu(torch.groupNorm(torch.cat([a, b], 1), 3, weight, null, eps))
+      await expectNear(of(y), of(theirs), 1e-5)
+    }
+  })
+
+  it('has second derivatives', async () => {
+    const leaf = (channels: number) =>
+      torch.randn([1, channels, 3, 3], { dtype: 'float64', requiresGrad: true })
+    const [x, other] = [leaf(3), leaf(1)]
+    const second = (y: Tensor) => {
+      const first = torch.grad([y.square().sum()], [x, other], { createGraph: true }) as Tensor[]
+      return torch.grad(
+        [first.map((each) => each.square().sum()).reduce((a, b) => a.add(b))],
+        [x, other],
+      )
+    }
+    const [y] = torch.call(operator, [x, other, null, null, 2, eps]) as [Tensor]
+    const theirs = torch.silu(torch.groupNorm(torch.cat([x, other], 1), 2, null, null, eps))
+    await expectNear(second(y), second(theirs), 1e-10)
+  })
+
+  it('of nothing is nothing', async () => {
+    for (const [first, second] of [
+      [
+        [0, 3, 2, 2],
+        [0, 1, 2, 2],
+      ],
+      [
+        [2, 3, 0, 2],
+        [2, 1, 0, 2],
+      ],
+      [
+        [2, 4, 2, 2],
+        [2, 0, 2, 2],
+      ],
+    ] as const) {
+      const leaf = (shape: readonly number[]) =>
+        laidOut(torch.ones([...shape]), last).requiresGrad_()
+      const [x, other] = [leaf(first), leaf(second)]
+      const [y] = torch.call(operator, [x, other, null, null, 2, eps]) as [Tensor]
+      const made = torch.grad([y.sum()], [x, other])
+      expect(made.map((each) => each?.shape)).toEqual([first, second])
+    }
+  })
+
+  const pair = () => [torch.ones([2, 3, 2, 2]), torch.ones([2, 1, 2, 2])]
+  test.each<[string, () => unknown[]]>([
+    ['pixels of another size', () => [pair()[0], torch.ones([2, 1, 2, 3]), null, null, 2, eps]],
+    ['another number of images', () => [pair()[0], torch.ones([1, 1, 2, 2]), null, null, 2, eps]],
+    ['another number of dimensions', () => [pair()[0], torch.ones([2, 1]), null, null, 2, eps]],
+    ['another dtype', () => [pair()[0], pair()[1]?.to('float64'), null, null, 2, eps]],
+    ['groups that do not divide the sum', () => [...pair(), null, null, 3, eps]],
+    ['a weight for one of both', () => [...pair(), torch.ones([3]), null, 2, eps]],
+  ])('refuses %s', (_, args) => {
+    expect(() => torch.call(operator, args())).toThrow(/joined_group_norm_silu/)
+  })
+
+  it('refuses a gradient of one of both', () => {
+    const [mean, rstd] = [torch.zeros([2, 2]), torch.ones([2, 2])]
+    const args = [pair()[0], ...pair(), mean, rstd, null, null, 2, [true, true, true]]
+    expect(() => torch.call(`${operator}_backward`, args)).toThrow(
+      /joined_group_norm_silu_backward/,
     )
   })
 })
