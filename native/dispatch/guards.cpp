@@ -66,7 +66,9 @@ Guard guardOf(const c10::OperatorName& name) {
   if (std::ranges::find(kInternal, whole.substr(0, whole.find("::"))) != kInternal.end()) return internal;
   if (isPacked(whole)) return packed;
   if (whole.starts_with("aten::_foreach_")) return guards::sameLengths;
-  if (whole.starts_with("aten::special_") && whole.find("_polynomial_") != std::string_view::npos) return guards::degree;
+  // Hermite's stop at a degree of their own, and give no number above it.
+  const bool unbounded = whole.find("_polynomial_") != std::string_view::npos && whole.find("hermite") == std::string_view::npos;
+  if (unbounded && whole.starts_with("aten::special_")) return guards::degree;
   return nullptr;
 }
 

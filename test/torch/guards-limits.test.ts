@@ -272,4 +272,11 @@ describe('not refused are', () => {
       ...[1, 2, 3, 1, 2, 3],
     ])
   })
+
+  test("Hermite's polynomials of any degree, which are no number above their limit", async () => {
+    for (const kind of ['h', 'he']) {
+      const degrees = () => [torch.tensor([0.5, 0.5]), torch.tensor([1e9, 0])]
+      expect(await values(`aten::special_hermite_polynomial_${kind}`, degrees)).toEqual([NaN, 1])
+    }
+  })
 })
