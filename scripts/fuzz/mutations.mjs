@@ -135,11 +135,12 @@ async function changedTensor(random, tensors, inputs, place) {
   }
 }
 
-/** The same values with gaps between them. */
+/** The same values with gaps between them, in which values lie that are out of every range. */
 export function apart(tensor) {
-  const last = tensor.ndim - 1
-  const wide = torch.call('aten::repeat_interleave.self_int', [tensor, 2, last])
-  return torch.call('aten::slice.Tensor', [wide, last, 0, null, 2])
+  const wild = tensor.dtype === 'int64' ? 2 ** 40 : /int/.test(tensor.dtype) ? 100 : NaN
+  const between = torch.call('aten::full_like', [tensor, wild])
+  const both = torch.call('aten::stack', [[tensor, between], -1])
+  return torch.call('aten::select.int', [both, -1, 0])
 }
 
 /** The same values in another order of dimensions. */

@@ -54,6 +54,14 @@ const refused: [string, string, Arguments][] = [
       return [torch.ones([6, 3]), apart, torch.zeros([2], { dtype: 'int64' })]
     },
   ],
+  [
+    'maxima whose places have gaps between them',
+    'aten::adaptive_max_pool3d_backward',
+    () => {
+      const apart = torch.zeros([1, 2, 1, 1, 1, 2], { dtype: 'int64' }).select(5, 0)
+      return [torch.ones([1, 2, 1, 1, 1]), torch.ones([1, 2, 3, 3, 3]), apart]
+    },
+  ],
   ['the least number by -1', 'aten::floor_divide', () => [int32(least), int32(-1)]],
   ['the least number by a number', 'aten::remainder.Scalar', () => [int32(1, least), -1]],
   ['it in one of many', 'aten::lcm', () => [int32(3, least), int32(-1)]],

@@ -82,6 +82,12 @@ void maximumPool(const Stack& stack) {
   within(self, indices, plane, "indices");
 }
 
+// As `maximumPool`; the kernel reads the indices as if they were contiguous.
+void contiguousMaximumPool(const Stack& stack) {
+  maximumPool<3, 2>(stack);
+  TORCH_CHECK(tensor(stack, 2).is_contiguous(), "indices must be contiguous");
+}
+
 // (self, kernel_size, stride, padding, dilation, ...): the kernel's numbers are multiplied.
 void lengthPool(const Stack& stack) {
   for (size_t i = 1; i < 5; ++i) {
@@ -161,7 +167,7 @@ void addPooling(Table& table) {
       {"aten::avg_pool2d_backward", averagePool<2>},
       {"aten::avg_pool3d_backward", averagePool<3>},
       {"aten::adaptive_max_pool2d_backward", maximumPool<2, 2>},
-      {"aten::adaptive_max_pool3d_backward", maximumPool<3, 2>},
+      {"aten::adaptive_max_pool3d_backward", contiguousMaximumPool},
       {"aten::max_pool2d_with_indices_backward", maximumPool<2, 7>},
       {"aten::max_pool3d_with_indices_backward", maximumPool<3, 7>},
       {"aten::reflection_pad1d_backward", reflected<1>},
