@@ -1,5 +1,5 @@
 /** Dropout by element, by channel, and for self-normalising networks, as in `torch.nn`. */
-import { LandmarkDiffusionError } from '../errors.js'
+import { LandmarkDiffusionError, shown } from '../errors.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
 import { Module } from './module.js'
@@ -8,10 +8,10 @@ import { Module } from './module.js'
 abstract class DropoutLayer extends Module {
   constructor(readonly p = 0.5) {
     super()
-    if (!(p >= 0 && p <= 1)) {
+    if (typeof p !== 'number' || !(p >= 0 && p <= 1)) {
       throw new LandmarkDiffusionError(
         'ERR_SCHEMA',
-        `${this.constructor.name} needs a probability 0..1, not ${p}.`,
+        `${this.constructor.name} needs a probability 0..1, not ${shown(p)}.`,
       )
     }
   }

@@ -115,6 +115,33 @@ bool takesOneDnn(const c10::OperatorHandle& op) {
          !op.hasKernelForDispatchKey(c10::DispatchKey::CompositeExplicitAutogradNonFunctional);
 }
 
+bool takesNoZeros(const c10::OperatorHandle& op) {
+  const auto isView = [](const c10::Argument& result) { return result.alias_info() != nullptr && !result.alias_info()->isWrite(); };
+  return !op.hasKernelForDispatchKey(c10::DispatchKey::ZeroTensor) && std::ranges::none_of(op.schema().returns(), isView);
+}
+
+void fillZeros(const c10::FunctionSchema& schema, torch::jit::Stack& arguments) {
+  // What has a history keeps it.
+  const auto isZero = [](const c10::IValue& value) { return value.isTensor() && value.toTensor()._is_zerotensor() && !value.toTensor().requires_grad(); };
+  const auto fill = [](const c10::IValue& value) { return at::zeros(value.toTensor().sizes(), value.toTensor().options()); };
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    auto& argument = arguments[i];
+    const bool isList = argument.isList() && std::ranges::any_of(argument.toListRef(), isZero);
+    if (!isList && !isZero(argument)) continue;
+    const auto* const alias = schema.arguments()[i].alias_info();
+    TORCH_CHECK(alias == nullptr || !alias->isWrite(), "refused, because libtorch does not check it: ", schema.arguments()[i].name(), " is zero without memory, and cannot be written to; clone it first");
+    if (!isList) {
+      argument = fill(argument);
+      continue;
+    }
+    auto list = argument.toList().copy();
+    for (size_t k = 0; k < list.size(); ++k) {
+      if (isZero(list.get(k))) list.set(k, fill(list.get(k)));
+    }
+    argument = std::move(list);
+  }
+}
+
 void checkArguments(Guard guard, bool oneDnn, const torch::jit::Stack& arguments) {
   if (guard == guards::anySparse) return;
   guards::checkTensors(arguments, oneDnn);

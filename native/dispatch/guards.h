@@ -26,7 +26,14 @@ void checkArguments(Guard guard, bool oneDnn, const torch::jit::Stack& arguments
 // operators whose shape function libtorch runs with them before it finds that there is no kernel.
 bool takesOneDnn(const c10::OperatorHandle& op);
 
-// The second half of it.
+// Whether the operator has no kernel for tensors that are zero without memory, nor makes a view of them.
+bool takesNoZeros(const c10::OperatorHandle& op);
+
+// Gives such tensors memory. libtorch gives kernels one zero expanded to all places in their stead, which those that read
+// memory by themselves do not expect of what says that it is contiguous. Throws c10::Error where one is written to.
+void fillZeros(const c10::FunctionSchema& schema, torch::jit::Stack& arguments);
+
+// The second half of `checkArguments`.
 void checkGuard(Guard guard, const torch::jit::Stack& arguments);
 
 // The places of the arguments that results are written to by out=.

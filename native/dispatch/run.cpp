@@ -28,6 +28,18 @@ const at::Tensor& held(const TensorTable::Slot& slot) {
   return slot.tensor;
 }
 
+// The memory of another tensor, to be taken over.
+at::Storage storageOf(const at::Tensor& tensor) {
+  TORCH_CHECK(!tensor._is_zerotensor(), "a tensor that is zero without memory has none to share; clone it first");
+  return tensor.storage();
+}
+
+// libtorch takes a number below -2^62 for a symbol, and makes a tensor on the meta device of it whose shape nobody can read.
+void checkSizes(const c10::IValue& result) {
+  if (!result.isTensor() || !result.toTensor().defined()) return;
+  TORCH_CHECK(!result.toTensor().unsafeGetTensorImpl()->has_symbolic_sizes_strides(), "a size, stride or offset is below -2^62");
+}
+
 void push(const Site& site, Session& session, Cursor cursor, torch::jit::Stack& stack) {
   for (size_t place = 0; place < site.arguments.size(); ++place) {
     const Site::Argument& argument = site.arguments[place];
@@ -76,7 +88,7 @@ void push(const Site& site, Session& session, Cursor cursor, torch::jit::Stack& 
         cursor.numbers += 2;
         break;
       case Site::Slot::Storage:
-        stack.emplace_back(session.table.at(*cursor.ids++).tensor.storage());
+        stack.emplace_back(storageOf(session.table.at(*cursor.ids++).tensor));
         break;
       case Site::Slot::Generator: {
         const at::Generator* generator = session.table.generator(*cursor.ids++);
@@ -171,10 +183,12 @@ Outcome attempt(Session& session, const View& view) {
     const bool left = !(view.mode & record::SkipUndefined) || skipUndefined(stack);
     if (!left && view.site.op.schema().returns().empty()) return {{}, nullptr, {}};
     TORCH_CHECK(view.site.refusal.empty(), "refused, because libtorch does not check it: ", view.site.refusal);
+    if (view.site.fillsZeros) fillZeros(view.site.op.schema(), stack);
     checkArguments(view.site.guard, view.site.oneDnn, stack);
     const ModeGuard guard(view.mode);
     if (!view.site.outputs.empty()) separateOutputs(view.site.outputs, stack);
     view.site.op.callBoxed(stack);
+    for (const c10::IValue& result : stack) checkSizes(result);
     return {std::move(stack), nullptr, {}};
   } catch (...) {
     const auto& name = view.site.op.schema().operator_name();
@@ -247,6 +261,8 @@ std::string brief(const at::Tensor& tensor) {
   out << c10::toString(tensor.scalar_type());
   if (tensor.is_nested()) {
     out << "[nested]";
+  } else if (tensor.unsafeGetTensorImpl()->has_symbolic_sizes_strides()) {
+    out << "[symbolic]";
   } else {
     out << tensor.sizes();
   }

@@ -47,12 +47,13 @@ struct Site {
   };
 
   explicit Site(c10::OperatorHandle handle)
-      : op(std::move(handle)), guard(guardOf(op.schema().operator_name())), outputs(outputsOf(op.schema())), oneDnn(takesOneDnn(op)) {}
+      : op(std::move(handle)), guard(guardOf(op.schema().operator_name())), outputs(outputsOf(op.schema())), oneDnn(takesOneDnn(op)), fillsZeros(takesNoZeros(op)) {}
 
   c10::OperatorHandle op;
   Guard guard;
   std::vector<size_t> outputs;  // the arguments that are out=
   bool oneDnn;                  // oneDNN tensors may be among them
+  bool fillsZeros;              // tensors that are zero without memory are given some
   std::vector<Argument> arguments;
   std::string refusal;        // why no call with these constants is made (guards/constants.h); mostly empty
   std::vector<bool> written;  // per result: it is one of the arguments, in place or out=

@@ -62,6 +62,16 @@ const refused: [string, string, Arguments][] = [
       return [torch.ones([1, 2, 1, 1, 1]), torch.ones([1, 2, 3, 3, 3]), apart]
     },
   ],
+  [
+    'a result for which there is no memory',
+    'aten::sum.out',
+    () => [image(), undefined, torch.call('aten::_efficientzerotensor', [[]])],
+  ],
+  [
+    'a transform of the last dimension but two, counted from the end',
+    'aten::_fft_r2c',
+    () => [torch.ones([4, 3, 2, 2]), [-3], 1, false],
+  ],
   ['the least number by -1', 'aten::floor_divide', () => [int32(least), int32(-1)]],
   ['the least number by a number', 'aten::remainder.Scalar', () => [int32(1, least), -1]],
   ['it in one of many', 'aten::lcm', () => [int32(3, least), int32(-1)]],
@@ -222,7 +232,25 @@ test.each(refused)('%s is refused with ERR_OP (%s)', async (_, name, args) => {
   ).rejects.toMatchObject({ code: 'ERR_OP', message: expect.stringMatching(/because libtorch/) })
 })
 
+test('a size that libtorch takes for a symbol is no size, and does not hang', async () => {
+  const meta = torch.ones([1, 4], { device: 'meta' })
+  const least = [-(1n << 63n)]
+  expect(() => torch.call('aten::resize_', [meta, least])).toThrow(/below -2\^62/)
+  expect(() => torch.call('aten::empty.memory_format', [least], { device: 'meta' })).toThrow()
+})
+
 describe('not refused are', () => {
+  test('tensors that are zero without memory, where kernels read memory by themselves', async () => {
+    const zero = (shape: number[], dtype: 'float32' | 'int64') =>
+      torch.call('aten::_efficientzerotensor', [shape], { dtype }) as torch.Tensor
+    const table = () => torch.arange(6).reshape([3, 2]).to('float32')
+    const index = () => zero([2], 'int64')
+    expect(await values('aten::index.Tensor', () => [table(), [index()]])).toEqual([0, 1, 0, 1])
+    const counts = await values('aten::_convert_indices_from_coo_to_csr', () => [index(), 3])
+    expect(counts.map(Number)).toEqual([0, 2, 2, 2])
+    expect(await values('aten::add.Scalar', () => [zero([2], 'float32'), 3])).toEqual([3, 3])
+  })
+
   const values = (name: string, args: Arguments) =>
     torch.scopeAsync(async () => [...(await (torch.call(name, args()) as torch.Tensor).data())])
 

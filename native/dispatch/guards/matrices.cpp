@@ -16,7 +16,7 @@ void transformed(const Stack& stack) {
   TORCH_CHECK(strided(self), "wants a strided tensor");
   for (auto& dim : dims) {
     TORCH_CHECK(dim >= -self.dim() && dim < self.dim(), "dim ", dim, " names no dimension of a tensor of ", self.dim());
-    TORCH_CHECK(dim >= 0 || dims.size() == 1, "several dimensions must not be counted from the end");
+    TORCH_CHECK(dim >= 0 || (dims.size() == 1 && dim == -1), "no dimension but the last alone may be counted from the end");
     dim = (dim + self.dim()) % self.dim();
   }
   const int64_t norm = stack.at(2).toInt();
