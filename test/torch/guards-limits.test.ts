@@ -72,6 +72,14 @@ const refused: [string, string, Arguments][] = [
     'aten::_fft_r2c',
     () => [torch.ones([4, 3, 2, 2]), [-3], 1, false],
   ],
+  [
+    'indices without a bag, where the last offset is the end',
+    'aten::embedding_bag.padding_idx',
+    () => {
+      const first = torch.zeros([1], { dtype: 'int64' })
+      return [torch.ones([6, 3]), first, first, false, 0, false, null, true, 0]
+    },
+  ],
   ['the least number by -1', 'aten::floor_divide', () => [int32(least), int32(-1)]],
   ['the least number by a number', 'aten::remainder.Scalar', () => [int32(1, least), -1]],
   ['it in one of many', 'aten::lcm', () => [int32(3, least), int32(-1)]],

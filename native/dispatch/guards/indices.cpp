@@ -154,12 +154,16 @@ void offsetOrBagged(const at::Tensor& gradient, const at::Tensor& indices, const
               "offsets must begin with 0, and be no more than the gradient's bags");
 }
 
-// (weight, indices, offsets, ...)
+// (weight, indices, offsets, scale_grad_by_freq, mode, sparse, per_sample_weights?, include_last_offset, ...)
 void someBags(const Stack& stack) {
   const auto indices = tensor(stack, 1), offsets = tensor(stack, 2);
   if (!strided(indices) || !strided(offsets)) return;
   TORCH_CHECK(indices.dim() == 1 && offsets.dim() == 1, "indices and offsets must have 1 dimension");
-  TORCH_CHECK(indices.numel() == 0 || offsets.numel() > 0, "offsets are empty, and indices are not");
+  // With the last offset there is one more than bags.
+  const int64_t least = stack.at(7).toBool() ? 2 : 1;
+  TORCH_CHECK(indices.numel() == 0 || offsets.numel() >= least, "there are indices, and no bag for them");
+  if (!isIndex(offsets)) return;
+  for (const int64_t offset : valuesOf(offsets)) TORCH_CHECK(offset >= 0 && offset <= indices.numel(), "offset ", offset, " names none of ", indices.numel(), " indices");
 }
 
 // As `someBags`; the public function makes its copies of what has gaps.
