@@ -80,6 +80,7 @@ const refused: [string, string, Arguments][] = [
       return [torch.ones([6, 3]), first, first, false, 0, false, null, true, 0]
     },
   ],
+  ['a step that is none in whole numbers', 'aten::range.step', () => [-1, 1, 1e-30, 'int8']],
   ['the least number by -1', 'aten::floor_divide', () => [int32(least), int32(-1)]],
   ['the least number by a number', 'aten::remainder.Scalar', () => [int32(1, least), -1]],
   ['it in one of many', 'aten::lcm', () => [int32(3, least), int32(-1)]],

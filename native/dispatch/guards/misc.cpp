@@ -170,6 +170,13 @@ void wholeStep(const Stack& stack) {
   TORCH_CHECK(step <= -1 || step >= 1, "a step between -1 and 1 is none in ", c10::toString(out.scalar_type()));
 }
 
+// range.step(start, end, step, dtype?, ...)
+void wholeStepOfType(const Stack& stack) {
+  if (stack.at(3).isNone() || !at::isIntegralType(stack[3].toScalarType(), /*includeBool=*/true)) return;
+  const double step = stack.at(2).toScalar().toDouble();
+  TORCH_CHECK(step <= -1 || step >= 1, "a step between -1 and 1 is none in ", c10::toString(stack[3].toScalarType()));
+}
+
 // (input, numel, n_bins, ratio, bit_width): a search that ends after as many steps as there are bins.
 void quantizationSearch(const Stack& stack) {
   const auto input = tensor(stack, 0);
@@ -294,6 +301,7 @@ void addMisc(Table& table) {
       {"aten::nll_loss2d_backward", classified},
       {"aten::_new_zeros_with_same_feature_meta", batchDimensions},
       {"aten::range.out", wholeStep},
+      {"aten::range.step", wholeStepOfType},
       {"aten::choose_qparams_optimized", quantizationSearch},
       {"aten::binomial", counted},
       {"aten::smooth_l1_loss_backward", wholeBeta},
