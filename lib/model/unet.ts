@@ -199,9 +199,8 @@ export class UNet extends Module {
   }
 
   #up(stage: Stage, [h, skip]: Apart, embedding: Tensor | null): Tensor {
-    if (!(this.joins ?? (skip.device !== 'cpu' || skip.numel < leastApart))) {
-      return stage.forward([h, skip], embedding)
-    }
+    const joins = this.joins ?? (skip.device !== 'cpu' || skip.numel < leastApart)
+    if (!joins) return stage.forward([h, skip], embedding)
     using whole = joined([h, skip])
     return stage.forward(whole, embedding)
   }

@@ -162,19 +162,19 @@ void batchDimensions(const Stack& stack) {
               "self_num_batch_dims must name leading dimensions of self");
 }
 
-// range.out(start, end, step, out): a whole-number result needs a whole step.
-void wholeStep(const Stack& stack) {
-  const auto out = tensor(stack, 3);
-  if (!out.defined() || !at::isIntegralType(out.scalar_type(), /*includeBool=*/true)) return;
+// (start, end, step, ...): a whole-number result needs a whole step.
+void wholeStep(const Stack& stack, at::ScalarType type) {
+  if (!at::isIntegralType(type, /*includeBool=*/true)) return;
   const double step = stack.at(2).toScalar().toDouble();
-  TORCH_CHECK(step <= -1 || step >= 1, "a step between -1 and 1 is none in ", c10::toString(out.scalar_type()));
+  TORCH_CHECK(step <= -1 || step >= 1, "a step between -1 and 1 is none in ", c10::toString(type));
 }
 
-// range.step(start, end, step, dtype?, ...)
+void wholeStepOut(const Stack& stack) {
+  if (const auto out = tensor(stack, 3); out.defined()) wholeStep(stack, out.scalar_type());
+}
+
 void wholeStepOfType(const Stack& stack) {
-  if (stack.at(3).isNone() || !at::isIntegralType(stack[3].toScalarType(), /*includeBool=*/true)) return;
-  const double step = stack.at(2).toScalar().toDouble();
-  TORCH_CHECK(step <= -1 || step >= 1, "a step between -1 and 1 is none in ", c10::toString(stack[3].toScalarType()));
+  if (!stack.at(3).isNone()) wholeStep(stack, stack[3].toScalarType());
 }
 
 // (input, numel, n_bins, ratio, bit_width): a search that ends after as many steps as there are bins.
@@ -300,7 +300,7 @@ void addMisc(Table& table) {
       {"aten::nll_loss2d_forward", allStrided},
       {"aten::nll_loss2d_backward", classified},
       {"aten::_new_zeros_with_same_feature_meta", batchDimensions},
-      {"aten::range.out", wholeStep},
+      {"aten::range.out", wholeStepOut},
       {"aten::range.step", wholeStepOfType},
       {"aten::choose_qparams_optimized", quantizationSearch},
       {"aten::binomial", counted},

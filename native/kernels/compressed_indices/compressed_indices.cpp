@@ -1,12 +1,10 @@
 #include "kernels/compressed_indices/compressed_indices.h"
 
 #include <ATen/core/Tensor.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/aminmax.h>
 #include <c10/util/Exception.h>
-#include <torch/library.h>
 
-#include "kernels/silent.h"
+#include "kernels/replaced.h"
 
 namespace ld {
 
@@ -29,12 +27,6 @@ void checkedIndices(const c10::OperatorHandle& op, c10::DispatchKeySet keys, tor
 
 }  // namespace
 
-void registerCompressedIndices() {
-  const auto check = c10::Dispatcher::singleton().findSchemaOrThrow("aten::_validate_compressed_sparse_indices", "");
-  libtorchs = new c10::SafeKernelFunction(check.getComputedKernelForDispatchKey(c10::DispatchKey::CPU));
-  const SilentRegistration silent;
-  auto* library = new torch::Library(torch::Library::IMPL, "aten", c10::DispatchKey::CPU, __FILE__, __LINE__);
-  library->impl("_validate_compressed_sparse_indices", torch::CppFunction::makeFromBoxedFunction<&checkedIndices>());
-}
+void registerCompressedIndices() { libtorchs = replaceKernel<&checkedIndices>("_validate_compressed_sparse_indices", c10::DispatchKey::CPU); }
 
 }  // namespace ld

@@ -1,10 +1,8 @@
 #include "kernels/mkldnn_zero/mkldnn_zero.h"
 
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <c10/util/Exception.h>
-#include <torch/library.h>
 
-#include "kernels/silent.h"
+#include "kernels/replaced.h"
 
 namespace ld {
 
@@ -20,12 +18,6 @@ void checkedZero(const c10::OperatorHandle& op, c10::DispatchKeySet keys, torch:
 
 }  // namespace
 
-void registerMkldnnZero() {
-  const auto zero = c10::Dispatcher::singleton().findSchemaOrThrow("aten::zero_", "");
-  libtorchs = new c10::SafeKernelFunction(zero.getComputedKernelForDispatchKey(c10::DispatchKey::MkldnnCPU));
-  const SilentRegistration silent;
-  auto* library = new torch::Library(torch::Library::IMPL, "aten", c10::DispatchKey::MkldnnCPU, __FILE__, __LINE__);
-  library->impl("zero_", torch::CppFunction::makeFromBoxedFunction<&checkedZero>());
-}
+void registerMkldnnZero() { libtorchs = replaceKernel<&checkedZero>("zero_", c10::DispatchKey::MkldnnCPU); }
 
 }  // namespace ld
