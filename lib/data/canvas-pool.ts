@@ -1,8 +1,9 @@
 /** Decoding and resampling in worker threads, so that neither ever holds up the event loop. */
 import { availableParallelism } from 'node:os'
-import { Piscina } from 'piscina'
+import type { Piscina } from 'piscina'
 import { type ErrorCode, LandmarkDiffusionError } from '../errors.js'
 import type { Size } from '../landmarks/geometry.js'
+import { workerPool } from '../worker-pool.js'
 import type { CanvasResult, CanvasTask } from './canvas-worker.js'
 
 /** An image on the network's canvas, by the map of `fitCanvas`. */
@@ -19,8 +20,7 @@ export class CanvasPool {
   readonly #pool: Piscina<CanvasTask, CanvasResult>
 
   constructor(threads = availableParallelism()) {
-    this.#pool = new Piscina({
-      filename: new URL('./canvas-worker.js', import.meta.url).href,
+    this.#pool = workerPool(new URL('./canvas-worker.js', import.meta.url), {
       minThreads: 0,
       maxThreads: Math.max(1, threads),
       idleTimeout: 1000,

@@ -6,10 +6,10 @@ import { setMaxListeners } from 'node:events'
 import { access, readdir, readFile, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { Piscina } from 'piscina'
 import { LandmarkDiffusionError } from '../../errors.js'
 import type { Size } from '../../landmarks/geometry.js'
 import { makeFolder } from '../../output-folder.js'
+import { workerPool } from '../../worker-pool.js'
 import { type DatasetFile, type IsbiSplit, isbiSplits } from '../isbi2015.js'
 import { syntheticPixelSize } from './render.js'
 import type { SynthesisTask } from './worker.js'
@@ -88,8 +88,7 @@ async function writeAll(
   onDone: () => void,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const pool = new Piscina<SynthesisTask, void>({
-    filename: new URL('./worker.js', import.meta.url).href,
+  const pool = workerPool<SynthesisTask, void>(new URL('./worker.js', import.meta.url), {
     minThreads: 1,
     maxThreads: Math.min(availableParallelism(), tasks.length),
   })
