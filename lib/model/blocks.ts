@@ -19,7 +19,14 @@ import {
 } from '../nn/index.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
-import { type Apart, convolve, groupNorm, groupNormSilu, joined } from './layers.js'
+import {
+  type Apart,
+  convolve,
+  groupNorm,
+  groupNormSilu,
+  joined,
+  upsampleConvolve,
+} from './layers.js'
 
 export interface NormOptions {
   /** Groups of every GroupNorm; must divide every channel count. */
@@ -149,9 +156,17 @@ export class Downsample extends Module {
   }
 }
 
+/** Pixels of an image below which doubling it costs no more than filters for each of its phases. */
+const leastUndoubled = 400
+
 /** Doubles height and width by repetition, then a 3x3 convolution. [B, C, H, W] -> [B, C, 2H, 2W]. */
 export class Upsample extends Module {
   readonly conv: Conv2d
+  /**
+   * Whether the doubled image is made (true), or the convolution reads the small one (false), which takes less time and
+   * memory. null (default): made where it is small, and on GPUs, which have no kernel of their own for this.
+   */
+  doubles: boolean | null = null
 
   constructor(channels: number) {
     super()
@@ -159,6 +174,9 @@ export class Upsample extends Module {
   }
 
   forward(x: Tensor): Tensor {
+    const [images = 0, , height = 0, width = 0] = x.shape
+    const small = images * height * width < leastUndoubled
+    if (!(this.doubles ?? (x.device !== 'cpu' || small))) return upsampleConvolve(this.conv, x)
     // Repetition is exact; CUDA's autocast would make float32 of bfloat16 for it.
     const type = x.device.startsWith('cuda') ? 'cuda' : 'cpu'
     return torch.scope(() => {

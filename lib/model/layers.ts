@@ -72,3 +72,8 @@ export function convolve(
     return call(x[1], second, bias, call(x[0], first, null, residual))
   })
 }
+
+/** conv of x doubled by repetition, for 3x3 filters with padding 1. x: [B, in, H, W] -> [B, out, 2H, 2W]. */
+export function upsampleConvolve({ weight, bias }: Conv2d, x: Tensor): Tensor {
+  return torch.call('landmark_diffusion::upsample_conv2d', [x, weight, bias]) as Tensor
+}

@@ -18,6 +18,7 @@
 #include "kernels/rng_state/rng_state.h"
 #include "kernels/spatial_softmax_loss/spatial_softmax_loss.h"
 #include "kernels/total_norm/total_norm.h"
+#include "kernels/upsample_conv2d/upsample_conv2d.h"
 #include "runtime/cpu_allocator.h"
 #ifdef LD_CUDA
 #include "cuda/kernels.h"
@@ -47,6 +48,7 @@ void registerKernels() {
     library->impl("begin_exchange", torch::dispatch(own, &beginExchange));
     registerGroupNorm(*library);
     registerConv2d(*library);
+    registerUpsampleConv2d(*library);
     onCpuTrim(&winograd::dropPrepared);
     registerSpatialSoftmaxLoss(*library);
     registerFusedAdamwEma(*library);

@@ -1,6 +1,6 @@
 // What each pass and each kernel is worth: the same program with it and without, taking turns.
 //   landmark-diffusion benchmark passes --json docs/benchmarks/passes.json
-import { oneHotHeatmaps, UNet } from 'landmark-diffusion'
+import { oneHotHeatmaps, UNet, Upsample } from 'landmark-diffusion'
 import * as torch from 'landmark-diffusion/torch'
 import { positiveInteger } from '#lib/cli/command.js'
 import {
@@ -32,13 +32,18 @@ const own = (name, args) => torch.call(`landmark_diffusion::${name}`, args)
 const lastChannels = (x) => torch.call('aten::contiguous', [x], { memory_format: 'channels_last' })
 const repeat = (program, ...inputs) => ({ program, run: () => program(...inputs) })
 
-/** The paper's network: weights kept transformed or not; h and skip connections read apart, or joined before. */
+/**
+ * The paper's network: weights kept transformed or not; h and skip connections read apart, or joined before; images
+ * doubled before a convolution, or not.
+ */
 function unet() {
   const model = new UNet({ landmarks: 19, dropout: 0, attention: [8, 16] })
   const [x, t] = [torch.randn([1, 20, ...size]), torch.randint(0, 200, [1])]
-  const program = (fn, { joins = null, ...passes }) => {
+  const ups = [...model.modules()].filter((module) => module instanceof Upsample)
+  const program = (fn, { joins = null, doubles = null, ...passes }) => {
     const recorded = (x, t) => {
       model.joins = joins
+      for (const up of ups) up.doubles = doubles
       return fn(x, t)
     }
     return repeat(torch.program(recorded, { passes }), x, t)
@@ -59,6 +64,37 @@ function unet() {
     },
     { what: 'no joins, U-Net forward', on: forward({}), off: forward({ joins: true }) },
     { what: 'no joins, U-Net forward and backward', on: pass({}), off: pass({ joins: true }) },
+    { what: 'nothing doubled, U-Net forward', on: forward({}), off: forward({ doubles: true }) },
+    {
+      what: 'nothing doubled, U-Net forward and backward',
+      on: pass({}),
+      off: pass({ doubles: true }),
+    },
+  ]
+}
+
+/** Gradients of an `nn` layer that convolves a doubled image of 64 channels. */
+function upsampling() {
+  const channels = 64
+  const conv = new nn.Conv2d(channels, channels, 3, { padding: 1 })
+  const x = lastChannels(torch.randn([1, channels, size[0] / 2, size[1] / 2])).requiresGrad_()
+  const pass = (passes) =>
+    repeat(
+      torch.program(
+        () => {
+          const loss = conv.forward(nn.functional.upsampleNearest(x)).square().mean()
+          const [dx] = torch.grad([loss], [x, ...conv.parameters()])
+          return dx
+        },
+        { passes },
+      ),
+    )
+  return [
+    {
+      what: 'upsampleConvolution, gradients of an nn layer',
+      on: pass({ convolution: true, upsampleConvolution: true }),
+      off: pass({ convolution: true }),
+    },
   ]
 }
 
@@ -121,6 +157,13 @@ function kernels() {
       what: 'conv2d with bias and residual',
       on: quietly((x) => own('conv2d', [x, weight, bias, x, 1, 1])),
       off: quietly((x) => torch.conv2d(x, weight, bias, 1, 1).add(x)),
+    },
+    {
+      what: 'upsample_conv2d',
+      on: quietly((x) => own('upsample_conv2d', [x, weight, bias])),
+      off: quietly((x) =>
+        torch.conv2d(torch.nn.functional.upsampleNearest(x), weight, bias, [1, 1], [1, 1]),
+      ),
     },
     {
       what: 'group_norm_silu',
@@ -202,7 +245,7 @@ function optimizers() {
 const peak = ({ program }) => program.stats().peakBytes / 2 ** 20
 
 const rows = []
-for (const make of [unet, layers, kernels, losses, optimizers]) {
+for (const make of [unet, layers, upsampling, kernels, losses, optimizers]) {
   for (const { what, on, off } of make()) {
     if (!what.includes(values.only)) continue
     const times = { on: [], off: [] }

@@ -1,6 +1,6 @@
 /** The U-Net: size and names of the paper's network, and PyTorch's numbers on a small one. */
 import { describe, expect, it } from 'vitest'
-import { encodeTime, UNet } from '#lib/model/index.js'
+import { encodeTime, UNet, Upsample } from '#lib/model/index.js'
 import * as torch from '#lib/torch/index.js'
 import { buildModel, distance, expectAllClose, fixture, named, only } from './parity.js'
 
@@ -108,7 +108,7 @@ describe('UNet', () => {
     expect(torch.noGrad(forward)).toBe(3)
   })
 
-  describe('with h and skip connections read apart', () => {
+  describe('without copies', () => {
     // 18 and 6 channels in 3 groups: one lies in both. 9 and 9 -> 18 channels: a block without a shortcut convolution.
     const options = {
       landmarks: 2,
@@ -119,15 +119,20 @@ describe('UNet', () => {
       middleAttention: false,
       groups: 3,
     } as const
+    interface Copies {
+      joins?: boolean | null
+      doubles?: boolean | null
+    }
     const inputs = (height = 10, width = 6) => {
       const x = torch.randn([2, 3, height, width], { dtype: 'float64' })
       return [x, torch.tensor([3, 150], { dtype: 'int64' })] as const
     }
 
-    function network(joins: boolean | null): UNet {
+    function network({ joins = null, doubles = null }: Copies): UNet {
       torch.manualSeed(3)
       const unet = new UNet({ ...options, dropout: 0 }).to('float64')
       unet.joins = joins
+      for (const module of unet.modules()) if (module instanceof Upsample) module.doubles = doubles
       torch.noGrad(() => {
         // Layers that start at zero would hide differences.
         for (const parameter of unet.parameters())
@@ -136,37 +141,50 @@ describe('UNet', () => {
       return unet
     }
 
-    it('gives the output and the gradients of joined ones', async () => {
-      const results = [false, true].map((joins) => {
-        const unet = network(joins)
+    /** How often an operator is in a forward pass. */
+    async function count(operator: string, copies: Copies, [x, t] = inputs()): Promise<number> {
+      const unet = network(copies)
+      const forward = torch.program((x: torch.Tensor, t: torch.Tensor) =>
+        torch.noGrad(() => unet.forward(x, t)),
+      )
+      await forward(x, t)
+      return forward.toString().split(`${operator}(`).length - 1
+    }
+
+    it.each<[string, Copies, Copies]>([
+      ['of h and skip connections', { joins: false }, { joins: true }],
+      ['of doubled images', { doubles: false }, { doubles: true }],
+    ])('%s gives the output and the gradients of those with them', async (_, without, with_) => {
+      const results = [without, with_].map((copies) => {
+        const unet = network(copies)
         torch.manualSeed(4)
         const output = unet.forward(...inputs())
         output.square().sum().backward()
         const gradients = [...unet.parameters()].map(({ grad }) => (grad as torch.Tensor).flatten())
         return { output, gradients: torch.cat(gradients) }
       })
-      const [apart, joined] = results as [(typeof results)[0], (typeof results)[0]]
-      expect(await distance(apart.output, joined.output)).toBeLessThan(1e-12)
-      expect(await distance(apart.gradients, joined.gradients)).toBeLessThan(1e-12)
+      const [one, other] = results as [(typeof results)[0], (typeof results)[0]]
+      expect(await distance(one.output, other.output)).toBeLessThan(1e-12)
+      expect(await distance(one.gradients, other.gradients)).toBeLessThan(1e-12)
     })
 
     it('joins none where a block need not pass it on, and by default only small ones', async () => {
-      const joinsOf = async (
-        joins: boolean | null,
-        inputs: readonly [torch.Tensor, torch.Tensor],
-      ) => {
-        const unet = network(joins)
-        const forward = torch.program((x: torch.Tensor, t: torch.Tensor) =>
-          torch.noGrad(() => unet.forward(x, t)),
-        )
-        await forward(...inputs)
-        const timeEncoding = 1
-        return (forward.toString().match(/aten::cat\(/g) ?? []).length - timeEncoding
-      }
-      expect(await joinsOf(true, inputs())).toBe(4)
-      expect(await joinsOf(false, inputs())).toBe(1)
-      expect(await joinsOf(null, inputs())).toBe(4)
-      expect(await joinsOf(null, inputs(80, 80))).toBe(2)
+      const timeEncoding = 1
+      const joins = async (joins: boolean | null, given = inputs()) =>
+        (await count('aten::cat', { joins }, given)) - timeEncoding
+      expect(await joins(true)).toBe(4)
+      expect(await joins(false)).toBe(1)
+      expect(await joins(null)).toBe(4)
+      expect(await joins(null, inputs(80, 80))).toBe(2)
+    })
+
+    it('doubles no image, and by default only small ones', async () => {
+      const doubled = (doubles: boolean | null, given = inputs()) =>
+        count('aten::upsample_nearest2d', { doubles }, given)
+      expect(await doubled(true)).toBe(1)
+      expect(await doubled(false)).toBe(0)
+      expect(await doubled(null)).toBe(1)
+      expect(await doubled(null, inputs(80, 80))).toBe(0)
     })
   })
 

@@ -122,3 +122,83 @@ describe('the pass for convolutions', () => {
     }
   })
 })
+
+describe('the pass for upsampling within a convolution', () => {
+  const passes = { convolution: true, upsampleConvolution: true }
+  const wide = (x: torch.Tensor) => nn.functional.upsampleNearest(x)
+
+  function step(passes: Record<string, boolean>) {
+    torch.manualSeed(7)
+    const down = new nn.Conv2d(3, 8, 3, { stride: 2, padding: 1 })
+    const up = new nn.Conv2d(8, 4, 3, { padding: 1 })
+    const model = new nn.ModuleList([down, up])
+    const optimizer = new AdamW(model.parameters(), { lr: 1e-2 })
+    const program = torch.program(
+      (x: torch.Tensor) => {
+        const loss = up
+          .forward(wide(down.forward(x)))
+          .square()
+          .mean()
+        loss.backward()
+        optimizer.step()
+        optimizer.zeroGrad()
+        return loss
+      },
+      { passes },
+    )
+    return { model, program }
+  }
+
+  it.each([
+    [16, 20],
+    [40, 48],
+  ])('gives the losses and weights of a doubled picture, from %d x %d', async (height, width) => {
+    const [within, apart] = [step(passes), step({ convolution: true })]
+    for (let i = 0; i < 3; i++) {
+      const x = laidOut(torch.randn([2, 3, height, width]), 'channels_last')
+      await expectNear([await within.program(x)], [await apart.program(x)], 1e-5)
+    }
+    await expectNear([...within.model.parameters()], [...apart.model.parameters()], 1e-5)
+    expect(apart.program.toString()).toContain('aten::upsample_nearest2d')
+    expect(within.program.toString()).not.toContain('aten::upsample_nearest2d')
+    for (const name of ['upsample_conv2d', 'upsample_conv2d_backward'])
+      expect(within.program.toString()).toContain(`landmark_diffusion::${name}(`)
+  })
+
+  const up = new nn.Conv2d(3, 3, 3, { padding: 1 })
+  const one = new nn.Conv2d(3, 3, 1)
+  const keeps: [string, (x: torch.Tensor) => torch.Tensor][] = [
+    [
+      'that is used elsewhere too',
+      (x) => {
+        const y = wide(x)
+        return up.forward(y).mul(y)
+      },
+    ],
+    [
+      'that is added to the result',
+      (x) => {
+        const y = wide(x)
+        return up.forward(y).add(y)
+      },
+    ],
+    ['for a filter of 1 x 1', (x) => one.forward(wide(x))],
+    ['that is three times as large', (x) => up.forward(nn.functional.upsampleNearest(x, 3))],
+    [
+      'of a picture that is written to before the convolution',
+      (x) => {
+        const small = x.mul(2)
+        const y = wide(small)
+        small.zero_()
+        return up.forward(y)
+      },
+    ],
+  ]
+  it.each(keeps)('leaves a doubled picture alone %s', async (_, f) => {
+    const run = (x: torch.Tensor) => torch.noGrad(() => f(x))
+    const program = torch.program(run, { passes })
+    const x = laidOut(torch.randn([2, 3, 16, 20]), 'channels_last')
+    await expectNear([await program(x)], [run(x)], 1e-5)
+    expect(program.toString()).toContain('aten::upsample_nearest2d')
+  })
+})

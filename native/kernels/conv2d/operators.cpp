@@ -2,12 +2,12 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/convolution.h>
 #include <ATen/ops/empty.h>
-#include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/autograd_not_implemented_fallback.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
 #include "kernels/conv2d/conv2d.h"
+#include "kernels/differentiable.h"
 
 namespace ld {
 
@@ -73,15 +73,7 @@ struct Conv2d : torch::autograd::Function<Conv2d> {
                                       const at::Tensor& dresidual, int64_t stride, int64_t padding) {
     at::Tensor y = at::convolution(x, weight, {}, {stride, stride}, {padding, padding}, {1, 1}, false, {0, 0}, 1);
     if (bias.defined()) y = y + bias.reshape({bias.dim() == 2 ? bias.size(0) : 1, -1, 1, 1});
-    variable_list wanted, result(6);
-    std::vector<size_t> places;
-    for (const auto& [place, input] : {std::pair<size_t, at::Tensor>{0, x}, {1, weight}, {2, bias}}) {
-      if (!input.defined() || !input.requires_grad()) continue;
-      wanted.push_back(input);
-      places.push_back(place);
-    }
-    const auto found = wanted.empty() ? variable_list() : torch::autograd::grad({y}, wanted, {dy}, /*retain_graph=*/true, /*create_graph=*/true);
-    for (size_t i = 0; i < places.size(); ++i) result[places[i]] = found[i];
+    variable_list result = gradientsOf(y, {x, weight, bias, {}, {}, {}}, dy);
     result[3] = dresidual;
     return result;
   }

@@ -90,6 +90,36 @@ void both2d(Transform transform, const Vec (&in)[From * From], Vec (&out)[To * T
   for (int i = 0; i < To; ++i) transform(half + i * From, out + i * To);
 }
 
+// The three taps of an even or odd phase, which sees two pixels: the middle one is read by two taps of the filter.
+void foldTaps(bool odd, const Vec g[3], Vec out[3]) {
+  out[0] = odd ? Vec(0) : g[0];
+  out[1] = odd ? g[0] + g[1] : g[1] + g[2];
+  out[2] = odd ? g[2] : Vec(0);
+}
+
+// Its transpose: the gradient of the filter's taps.
+void unfoldTaps(bool odd, const Vec g[3], Vec out[3]) {
+  out[0] = odd ? g[1] : g[0];
+  out[1] = g[1];
+  out[2] = odd ? g[2] : g[1];
+}
+
+// Applies `along` (odd, three taps, three taps) to the columns of a 3x3 filter, then to its rows.
+template <typename Along>
+void foldFilter(const Phase& phase, Along along, Vec (&filter)[9]) {
+  for (int j = 0; j < 3; ++j) {
+    const Vec column[3] = {filter[j], filter[3 + j], filter[6 + j]};
+    Vec folded[3];
+    along(phase.y == 1, column, folded);
+    for (int i = 0; i < 3; ++i) filter[3 * i + j] = folded[i];
+  }
+  for (int i = 0; i < 3; ++i) {
+    Vec folded[3];
+    along(phase.x == 1, filter + 3 * i, folded);
+    std::copy_n(folded, 3, filter + 3 * i);
+  }
+}
+
 // c [Rows][panel] (+)= sum over k of a [.., k] b [k][panel].
 template <int64_t Rows>
 void multiplyRows(const float* left, int64_t rowStride, int64_t sumStride, const float* right, int64_t count, float* c, int64_t cStride,
@@ -137,26 +167,38 @@ struct Place {
 
 int64_t panelsOf(int64_t channels) { return (channels + kPanel - 1) / kPanel; }
 
+// A picture of which only the pixels of one phase are seen, or all of them.
+struct View {
+  const float* data;
+  int64_t channels;
+  Phase phase;
+
+  int64_t at(const Geometry& g, int64_t image, int64_t row, int64_t column) const {
+    const auto [scale, y, x] = phase;
+    return (((image * g.height + row) * scale + y) * g.width * scale + column * scale + x) * channels;
+  }
+};
+
 // Points to the Size x Size pixels from (y, x) on; those outside the picture to zeros.
 template <int64_t Size>
-void pixelsAt(const float* x, int64_t channels, const Geometry& g, const Place& place, int64_t shift, const float* zeros,
+void pixelsAt(const View& view, const Geometry& g, const Place& place, int64_t shift, const float* zeros,
               const float* (&pixels)[Size * Size]) {
   for (int64_t i = 0; i < Size; ++i) {
     const int64_t row = place.y + shift + i;
     for (int64_t j = 0; j < Size; ++j) {
       const int64_t column = place.x + shift + j;
       const bool inside = row >= 0 && row < g.height && column >= 0 && column < g.width;
-      pixels[i * Size + j] = inside ? x + ((place.image * g.height + row) * g.width + column) * channels : zeros;
+      pixels[i * Size + j] = inside ? view.data + view.at(g, place.image, row, column) : zeros;
     }
   }
 }
 
 // Transformed windows of tiles, [tiles][inputs] for each point.
-void transformTiles(const Geometry& g, const float* x, int64_t first, int64_t count, const float* zeros, float* v) {
+void transformTiles(const Geometry& g, const View& x, int64_t first, int64_t count, const float* zeros, float* v) {
   const int64_t stride = pointStride(count * g.inputs);
   for (int64_t tile = 0; tile < count; ++tile) {
     const float* pixels[36];
-    pixelsAt<6>(x, g.inputs, g, Place(g, first + tile), -1, zeros, pixels);
+    pixelsAt<6>(x, g, Place(g, first + tile), -1, zeros, pixels);
     L::forEach(g.inputs, [&](int64_t c, auto n) {
       Vec window[36], out[36];
       for (int i = 0; i < 36; ++i) window[i] = L::load(pixels[i] + c, n);
@@ -170,7 +212,8 @@ void transformTiles(const Geometry& g, const float* x, int64_t first, int64_t co
 
 int64_t panelWidth() { return kPanel; }
 
-void transformWeights(const float* w, bool rotated, int64_t inputs, int64_t outputs, int64_t firstPanel, int64_t lastPanel, float* u) {
+void transformWeights(const Geometry& g, const float* w, bool rotated, int64_t firstPanel, int64_t lastPanel, float* u) {
+  const auto [inputs, outputs] = std::pair(g.inputs, g.outputs);
   const int64_t stride = pointStride(panelsOf(outputs) * inputs * kPanel);
   const int64_t outputStride = rotated ? 9 : 9 * inputs, inputStride = rotated ? 9 * outputs : 9;
   for (int64_t panel = firstPanel; panel < lastPanel; ++panel) {
@@ -183,11 +226,15 @@ void transformWeights(const float* w, bool rotated, int64_t inputs, int64_t outp
         for (int64_t lane = 0; lane < lanes; ++lane) {
           for (int tap = 0; tap < 9; ++tap) taps[tap][lane] = from[lane * outputStride + (rotated ? 8 - tap : tap)];
         }
-        Vec filter[9], out[36];
-        for (int tap = 0; tap < 9; ++tap) filter[tap] = Vec::loadu(taps[tap]);
-        both2d<3, 6>(transformFilter, filter, out);
-        for (int64_t p = 0; p < kPoints; ++p) {
-          out[p].store(u + p * stride + (panel * inputs + input) * kPanel + part * L::size);
+        for (int64_t i = 0; i < g.phases(); ++i) {
+          const Phase phase = rotated ? g.phase(i).turned() : g.phase(i);
+          Vec filter[9], out[36];
+          for (int tap = 0; tap < 9; ++tap) filter[tap] = Vec::loadu(taps[tap]);
+          if (phase.scale > 1) foldFilter(phase, foldTaps, filter);
+          both2d<3, 6>(transformFilter, filter, out);
+          for (int64_t p = 0; p < kPoints; ++p) {
+            if (phase.has(p)) out[p].store(u + (i * kPoints + p) * stride + (panel * inputs + input) * kPanel + part * L::size);
+          }
         }
       }
     }
@@ -221,6 +268,7 @@ int64_t convolveScratch(const Geometry& g, int64_t block) {
 void convolve(const Geometry& g, const float* x, const float* u, const Addends& addends, float* y, int64_t first, int64_t last,
               int64_t block, float* scratch) {
   const int64_t panels = panelsOf(g.outputs), row = panels * kPanel, uStride = pointStride(panels * g.inputs * kPanel);
+  const bool gathers = g.doubled == Doubled::Input, scatters = g.doubled == Doubled::Output;
   float* const zeros = scratch;
   float* const v = zeros + std::max(g.inputs, g.outputs);
   float* const m = v + kPoints * pointStride(block * g.inputs);
@@ -228,30 +276,41 @@ void convolve(const Geometry& g, const float* x, const float* u, const Addends& 
   for (; first < last; first += block) {
     const int64_t count = std::min(block, last - first);
     const int64_t vStride = pointStride(count * g.inputs), mStride = pointStride(count * row);
-    transformTiles(g, x, first, count, zeros, v);
-    for (int64_t p = 0; p < kPoints; ++p) {
-      for (int64_t panel = 0; panel < panels; ++panel) {
-        multiply(count, v + p * vStride, g.inputs, 1, u + p * uStride + panel * g.inputs * kPanel, g.inputs,
-                 m + p * mStride + panel * kPanel, row, false);
-      }
-    }
-    for (int64_t tile = 0; tile < count; ++tile) {
-      const Place place(g, first + tile);
-      const int64_t down = std::min(kTile, g.height - place.y), across = std::min(kTile, g.width - place.x);
-      L::forEach(g.outputs, [&](int64_t c, auto n) {
-        Vec products[36], out[16];
-        for (int64_t p = 0; p < kPoints; ++p) products[p] = Vec::loadu(m + p * mStride + tile * row + c);
-        both2d<6, 4>(transformOutput, products, out);
-        const Vec bias = addends.bias == nullptr ? Vec(0) : L::load(addends.bias + (addends.biasPerImage ? place.image * g.outputs : 0) + c, n);
-        for (int64_t i = 0; i < down; ++i) {
-          for (int64_t j = 0; j < across; ++j) {
-            const int64_t at = ((place.image * g.height + place.y + i) * g.width + place.x + j) * g.outputs + c;
-            Vec value = out[i * kTile + j] + bias;
-            if (addends.residual != nullptr) value = value + L::load(addends.residual + at, n);
-            L::store(y + at, value, n);
-          }
+    bool begun[kPoints] = {};
+    for (int64_t i = 0; i < g.phases(); ++i) {
+      const Phase phase = g.phase(i), filters = gathers ? phase.turned() : phase;
+      if (i == 0 || gathers) transformTiles(g, View{x, g.inputs, gathers ? phase : Phase()}, first, count, zeros, v);
+      for (int64_t p = 0; p < kPoints; ++p) {
+        if (!filters.has(p)) continue;
+        for (int64_t panel = 0; panel < panels; ++panel) {
+          multiply(count, v + p * vStride, g.inputs, 1, u + (i * kPoints + p) * uStride + panel * g.inputs * kPanel, g.inputs,
+                   m + p * mStride + panel * kPanel, row, gathers && begun[p]);
         }
-      });
+        begun[p] = true;
+      }
+      if (i + 1 < g.phases() && !scatters) continue;
+      const View to{y, g.outputs, scatters ? phase : Phase()};
+      for (int64_t tile = 0; tile < count; ++tile) {
+        const Place place(g, first + tile);
+        const int64_t down = std::min(kTile, g.height - place.y), across = std::min(kTile, g.width - place.x);
+        L::forEach(g.outputs, [&](int64_t c, auto n) {
+          Vec products[36], out[16];
+          for (int64_t p = 0; p < kPoints; ++p) {
+            products[p] = gathers || filters.has(p) ? Vec::loadu(m + p * mStride + tile * row + c) : Vec(0);
+          }
+          both2d<6, 4>(transformOutput, products, out);
+          const Vec bias =
+              addends.bias == nullptr ? Vec(0) : L::load(addends.bias + (addends.biasPerImage ? place.image * g.outputs : 0) + c, n);
+          for (int64_t r = 0; r < down; ++r) {
+            for (int64_t j = 0; j < across; ++j) {
+              const int64_t at = to.at(g, place.image, place.y + r, place.x + j) + c;
+              Vec value = out[r * kTile + j] + bias;
+              if (addends.residual != nullptr) value = value + L::load(addends.residual + at, n);
+              L::store(y + at, value, n);
+            }
+          }
+        });
+      }
     }
   }
 }
@@ -269,62 +328,78 @@ void correlate(const Geometry& g, const float* x, const float* dy, int64_t first
   float* const d = v + kPoints * pointStride(block * g.inputs);
   std::memset(zeros, 0, sizeof(float) * static_cast<size_t>(std::max(g.inputs, g.outputs)));
   std::fill(bias, bias + g.images * panels * kPanel, 0.0);
-  const int64_t sumStride = pointStride(panels * g.inputs * kPanel);
+  const int64_t sumStride = pointStride(panels * g.inputs * kPanel), phaseStride = kPoints * sumStride;
   bool add = false;
   for (; first < last; first += block, add = true) {
     const int64_t count = std::min(block, last - first);
     const int64_t vStride = pointStride(count * g.inputs), dStride = pointStride(count * panels * kPanel);
-    transformTiles(g, x, first, count, zeros, v);
-    for (int64_t tile = 0; tile < count; ++tile) {
-      const Place place(g, first + tile);
-      const float* pixels[16];
-      pixelsAt<4>(dy, g.outputs, g, place, 0, zeros, pixels);
-      for (int64_t c = 0; c < panels * kPanel; c += L::size) {
-        const int64_t lanes = std::clamp<int64_t>(outputs - c, 0, L::size);
-        Vec window[16], out[36], sum(0);
-        for (int i = 0; i < 16; ++i) {
-          window[i] = lanes == L::size ? L::load(pixels[i] + channel + c) : lanes == 0 ? Vec(0) : L::load(pixels[i] + channel + c, lanes);
-          sum = sum + window[i];
+    transformTiles(g, View{x, g.inputs, Phase()}, first, count, zeros, v);
+    for (int64_t i = 0; i < g.phases(); ++i) {
+      const Phase phase = g.phase(i);
+      const View from{dy, g.outputs, phase};
+      for (int64_t tile = 0; tile < count; ++tile) {
+        const Place place(g, first + tile);
+        const float* pixels[16];
+        pixelsAt<4>(from, g, place, 0, zeros, pixels);
+        for (int64_t c = 0; c < panels * kPanel; c += L::size) {
+          const int64_t lanes = std::clamp<int64_t>(outputs - c, 0, L::size);
+          Vec window[16], out[36], sum(0);
+          for (int pixel = 0; pixel < 16; ++pixel) {
+            const float* const at = pixels[pixel] + channel + c;
+            window[pixel] = lanes == L::size ? L::load(at) : lanes == 0 ? Vec(0) : L::load(at, lanes);
+            sum = sum + window[pixel];
+          }
+          both2d<4, 6>(transformGradient, window, out);
+          for (int64_t p = 0; p < kPoints; ++p) {
+            if (phase.has(p)) out[p].store(d + p * dStride + (c / kPanel * count + tile) * kPanel + c % kPanel);
+          }
+          float each[L::size];
+          sum.store(each);
+          double* const into = bias + place.image * panels * kPanel + c;
+          for (int64_t lane = 0; lane < L::size; ++lane) into[lane] += each[lane];
         }
-        both2d<4, 6>(transformGradient, window, out);
-        for (int64_t p = 0; p < kPoints; ++p) {
-          out[p].store(d + p * dStride + (c / kPanel * count + tile) * kPanel + c % kPanel);
-        }
-        float each[L::size];
-        sum.store(each);
-        double* const into = bias + place.image * panels * kPanel + c;
-        for (int64_t lane = 0; lane < L::size; ++lane) into[lane] += each[lane];
       }
-    }
-    for (int64_t p = 0; p < kPoints; ++p) {
-      for (int64_t panel = 0; panel < panels; ++panel) {
-        multiply(g.inputs, v + p * vStride, 1, g.inputs, d + p * dStride + panel * count * kPanel, count,
-                 sums + p * sumStride + panel * g.inputs * kPanel, kPanel, add);
+      for (int64_t p = 0; p < kPoints; ++p) {
+        if (!phase.has(p)) continue;
+        for (int64_t panel = 0; panel < panels; ++panel) {
+          multiply(g.inputs, v + p * vStride, 1, g.inputs, d + p * dStride + panel * count * kPanel, count,
+                   sums + i * phaseStride + p * sumStride + panel * g.inputs * kPanel, kPanel, add);
+        }
       }
     }
   }
 }
 
-void weightGradient(const float* sums, int64_t parts, int64_t stride, int64_t inputs, int64_t outputs, int64_t firstPanel,
-                    int64_t lastPanel, float* dw) {
-  const int64_t pStride = pointStride((lastPanel - firstPanel) * inputs * kPanel);
+void weightGradient(const Geometry& g, const float* sums, int64_t parts, int64_t stride, int64_t firstPanel, int64_t lastPanel,
+                    float* dw) {
+  const int64_t pStride = pointStride((lastPanel - firstPanel) * g.inputs * kPanel);
   for (int64_t panel = firstPanel; panel < lastPanel; ++panel) {
-    for (int64_t input = 0; input < inputs; ++input) {
+    for (int64_t input = 0; input < g.inputs; ++input) {
       for (int64_t part = 0; part < kVectors; ++part) {
         const int64_t output = panel * kPanel + part * L::size;
-        const int64_t lanes = std::clamp<int64_t>(outputs - output, 0, L::size);
+        const int64_t lanes = std::clamp<int64_t>(g.outputs - output, 0, L::size);
         if (lanes == 0) continue;
-        Vec products[36], taps[9];
-        for (int64_t p = 0; p < kPoints; ++p) {
-          const float* from = sums + p * pStride + ((panel - firstPanel) * inputs + input) * kPanel + part * L::size;
-          products[p] = Vec::loadu(from);
-          for (int64_t i = 1; i < parts; ++i) products[p] = products[p] + Vec::loadu(from + i * stride);
+        Vec total[9];
+        for (int64_t i = 0; i < g.phases(); ++i) {
+          const Phase phase = g.phase(i);
+          Vec products[36], taps[9];
+          for (int64_t p = 0; p < kPoints; ++p) {
+            if (!phase.has(p)) {
+              products[p] = Vec(0);
+              continue;
+            }
+            const float* from = sums + (i * kPoints + p) * pStride + ((panel - firstPanel) * g.inputs + input) * kPanel + part * L::size;
+            products[p] = Vec::loadu(from);
+            for (int64_t other = 1; other < parts; ++other) products[p] = products[p] + Vec::loadu(from + other * stride);
+          }
+          both2d<6, 3>(transformSums, products, taps);
+          if (phase.scale > 1) foldFilter(phase, unfoldTaps, taps);
+          for (int tap = 0; tap < 9; ++tap) total[tap] = i == 0 ? taps[tap] : total[tap] + taps[tap];
         }
-        both2d<6, 3>(transformSums, products, taps);
         float each[9][L::size];
-        for (int tap = 0; tap < 9; ++tap) taps[tap].store(each[tap]);
+        for (int tap = 0; tap < 9; ++tap) total[tap].store(each[tap]);
         for (int64_t lane = 0; lane < lanes; ++lane) {
-          float* const to = dw + ((output + lane) * inputs + input) * 9;
+          float* const to = dw + ((output + lane) * g.inputs + input) * 9;
           for (int tap = 0; tap < 9; ++tap) to[tap] = each[tap][lane];
         }
       }

@@ -4,6 +4,11 @@
 //
 // The matrices of each of the 36 points are multiplied in panels of output channels: weights [panels][inputs][panel] by
 // windows [tiles][inputs]. Those of different points are pointStride(elements of one) apart.
+//
+// Where a picture is doubled by repetition before it is convolved, each of the four phases of the result (rows and columns,
+// even or odd) sees 2x2 pixels of the small picture: its filter is one of 3x3 with a row and a column of zeros, which are
+// zero at 11 of the points too. So 100 products a small tile do what takes 144 on four tiles of the doubled picture, and
+// nothing is doubled. Weights of the phases follow one another, as do sums; each phase has room for all points.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +22,25 @@ inline constexpr int64_t kTile = 4, kPoints = 36;
 // An odd number of cache lines: at multiples of a page, what is written for 36 points would fight for one set.
 constexpr int64_t pointStride(int64_t floats) { return ((floats + 15) / 16 | 1) * 16; }
 
+// Which of the two pictures of a convolution, what it reads or what it writes, is twice as large as the other.
+enum class Doubled { Neither, Input, Output };
+
+// A pixel of the block of scale x scale pixels that belongs to one pixel of the small picture.
+struct Phase {
+  int64_t scale = 1, y = 0, x = 0;
+  // That of a filter turned by 180 degrees.
+  Phase turned() const { return {scale, scale - 1 - y, scale - 1 - x}; }
+  // Whether its filters have anything at this point: in a row or column of an even phase the last is zero, of an odd one
+  // the first.
+  bool has(int64_t point) const { return scale == 1 || (point / 6 != (y == 0 ? 5 : 0) && point % 6 != (x == 0 ? 5 : 0)); }
+};
+
+// Height and width are of the smaller picture.
 struct Geometry {
   int64_t images, height, width, inputs, outputs;
+  Doubled doubled = Doubled::Neither;
+  int64_t phases() const { return doubled == Doubled::Neither ? 1 : 4; }
+  Phase phase(int64_t i) const { return doubled == Doubled::Neither ? Phase() : Phase{2, i / 2, i % 2}; }
   int64_t tilesDown() const { return (height + kTile - 1) / kTile; }
   int64_t tilesAcross() const { return (width + kTile - 1) / kTile; }
   int64_t tiles() const { return images * tilesDown() * tilesAcross(); }
@@ -39,24 +61,24 @@ struct Addends {
 
 LD_FOR_EACH_CAPABILITY(
     int64_t panelWidth();
-    // Transforms the filters of some panels. `rotated` reads w [inputs][outputs][3][3] turned by 180 degrees, as the
-    // gradient of the input wants it; else w is [outputs][inputs][3][3].
-    void transformWeights(const float* w, bool rotated, int64_t inputs, int64_t outputs, int64_t firstPanel, int64_t lastPanel, float* u);
+    // Transforms the filters of some panels, of all phases. `rotated` reads w [inputs][outputs][3][3] turned by 180
+    // degrees, as the gradient of the input wants it; else w is [outputs][inputs][3][3].
+    void transformWeights(const Geometry& g, const float* w, bool rotated, int64_t firstPanel, int64_t lastPanel, float* u);
     // 64 bits that tell these values from others.
     uint64_t fingerprint(const float* values, int64_t count);
     // Floats of scratch memory that `convolve` wants for blocks of that many tiles.
     int64_t convolveScratch(const Geometry& g, int64_t block);
-    // y of the tiles first to last.
+    // y of the tiles first to last. Of a doubled input, `u` are filters that were rotated.
     void convolve(const Geometry& g, const float* x, const float* u, const Addends& addends, float* y, int64_t first, int64_t last,
                   int64_t block, float* scratch);
     int64_t correlateScratch(const Geometry& g, int64_t panels, int64_t block);
-    // Sums of transformed x times transformed dy over the tiles first to last, of some panels, in the layout of the
-    // weights (only those panels); and of dy per image and channel into bias [images][panels * panel].
+    // Sums of transformed x times transformed dy over the tiles first to last, of some panels and all phases, in the layout
+    // of the weights (only those panels); and of dy per image and channel into bias [images][panels * panel].
     void correlate(const Geometry& g, const float* x, const float* dy, int64_t first, int64_t last, int64_t firstPanel, int64_t lastPanel,
                    int64_t block, float* sums, double* bias, float* scratch);
     // dw [outputs][inputs][3][3] of some panels from `parts` such sums, which are `stride` floats apart.
-    void weightGradient(const float* sums, int64_t parts, int64_t stride, int64_t inputs, int64_t outputs, int64_t firstPanel,
-                        int64_t lastPanel, float* dw);
+    void weightGradient(const Geometry& g, const float* sums, int64_t parts, int64_t stride, int64_t firstPanel, int64_t lastPanel,
+                        float* dw);
 
     // Panels [panels][count][panel] of the matrix whose element (k, column) is from[k * stride + column * columnStride].
     void packPanels(const float* from, int64_t stride, int64_t columnStride, int64_t count, int64_t columns, int64_t firstPanel,

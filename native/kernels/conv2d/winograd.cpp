@@ -20,17 +20,20 @@ constexpr int64_t kShared = 131072;  // floats of sums above which each thread h
 
 at::Tensor floats(int64_t count) { return at::empty({count}, at::kFloat); }
 
-Geometry geometryOf(const at::Tensor& x, int64_t outputs) { return {x.size(0), x.size(2), x.size(3), x.size(1), outputs}; }
+Geometry geometryOf(const at::Tensor& x, int64_t outputs, Doubled doubled) {
+  const int64_t scale = doubled == Doubled::Input ? 2 : 1;
+  return {x.size(0), x.size(2) / scale, x.size(3) / scale, x.size(1), outputs, doubled};
+}
 
 int64_t ceilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, bool rotated, const Addends& addends, bool keep) {
-  const Geometry g = geometryOf(x, rotated ? weight.size(1) : weight.size(0));
+at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, bool rotated, Doubled doubled, const Addends& addends, bool keep) {
+  const Geometry g = geometryOf(x, rotated ? weight.size(1) : weight.size(0), doubled);
   const int64_t panels = ceilDivide(g.outputs, LD_BEST(panelWidth)()), width = LD_BEST(panelWidth)();
-  const int64_t filters = kPoints * pointStride(panels * g.inputs * width);
+  const int64_t filters = g.phases() * kPoints * pointStride(panels * g.inputs * width);
   const auto transform = [&](float* u) {
     at::parallel_for(0, panels, 1, [&](int64_t first, int64_t last) {
-      LD_BEST(transformWeights)(weight.const_data_ptr<float>(), rotated, g.inputs, g.outputs, first, last, u);
+      LD_BEST(transformWeights)(g, weight.const_data_ptr<float>(), rotated, first, last, u);
     });
   };
   at::Tensor u;
@@ -40,7 +43,8 @@ at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, bool rotat
     u = floats(filters);
     transform(u.mutable_data_ptr<float>());
   }
-  const at::Tensor y = at::empty({g.images, g.outputs, g.height, g.width}, x.options(), at::MemoryFormat::ChannelsLast);
+  const int64_t scale = doubled == Doubled::Output ? 2 : 1;
+  const at::Tensor y = at::empty({g.images, g.outputs, scale * g.height, scale * g.width}, x.options(), at::MemoryFormat::ChannelsLast);
   const float* const transformed = u.const_data_ptr<float>();
   const int64_t block = std::min(kBlock, ceilDivide(g.tiles(), at::get_num_threads()));
   const int64_t each = LD_BEST(convolveScratch)(g, block);
@@ -59,17 +63,19 @@ struct Task {
 
 }  // namespace
 
-at::Tensor forward(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& residual, bool keep) {
+at::Tensor forward(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& residual, bool keep,
+                   bool doubled) {
   const auto data = [](const at::Tensor& tensor) { return tensor.defined() ? tensor.const_data_ptr<float>() : nullptr; };
-  return convolution(x, weight, false, {data(bias), bias.defined() && bias.dim() == 2, data(residual)}, keep);
+  const Addends addends = {data(bias), bias.defined() && bias.dim() == 2, data(residual)};
+  return convolution(x, weight, false, doubled ? Doubled::Output : Doubled::Neither, addends, keep);
 }
 
-at::Tensor inputGradient(const at::Tensor& dy, const at::Tensor& weight) {
-  return convolution(dy, weight, true, {nullptr, false, nullptr}, false);
+at::Tensor inputGradient(const at::Tensor& dy, const at::Tensor& weight, bool doubled) {
+  return convolution(dy, weight, true, doubled ? Doubled::Input : Doubled::Neither, {nullptr, false, nullptr}, false);
 }
 
-std::tuple<at::Tensor, at::Tensor> weightGradients(const at::Tensor& dy, const at::Tensor& x) {
-  const Geometry g = geometryOf(x, dy.size(1));
+std::tuple<at::Tensor, at::Tensor> weightGradients(const at::Tensor& dy, const at::Tensor& x, bool doubled) {
+  const Geometry g = geometryOf(x, dy.size(1), doubled ? Doubled::Output : Doubled::Neither);
   const int64_t width = LD_BEST(panelWidth)(), panels = ceilDivide(g.outputs, width), threads = at::get_num_threads();
 
   // Either every task has tiles of its own and sums of all channels, or the other way round.
@@ -83,7 +89,7 @@ std::tuple<at::Tensor, at::Tensor> weightGradients(const at::Tensor& dy, const a
   }
   const auto count = static_cast<int64_t>(tasks.size());
   const int64_t most = apart ? share : panels, block = std::min(kSumBlock, g.tiles());
-  const int64_t each = pointStride(most * g.inputs * width) * kPoints, biasEach = g.images * most * width;
+  const int64_t each = g.phases() * pointStride(most * g.inputs * width) * kPoints, biasEach = g.images * most * width;
   const int64_t scratchEach = LD_BEST(correlateScratch)(g, most, block);
   const at::Tensor sums = floats(count * each), scratch = floats(count * scratchEach);
   std::vector<double> biases(static_cast<size_t>(count * biasEach));
@@ -100,7 +106,7 @@ std::tuple<at::Tensor, at::Tensor> weightGradients(const at::Tensor& dy, const a
 
   float *const dw = dweight.mutable_data_ptr<float>(), *const db = dbias.mutable_data_ptr<float>();
   const auto finish = [&](int64_t task, int64_t parts, int64_t firstPanel, int64_t lastPanel) {
-    LD_BEST(weightGradient)(sum + task * each, parts, each, g.inputs, g.outputs, firstPanel, lastPanel, dw);
+    LD_BEST(weightGradient)(g, sum + task * each, parts, each, firstPanel, lastPanel, dw);
     for (int64_t image = 0; image < g.images; ++image) {
       for (int64_t c = firstPanel * width; c < std::min(lastPanel * width, g.outputs); ++c) {
         const int64_t at = (image * (apart ? tasks[static_cast<size_t>(task)].lastPanel - firstPanel : panels)) * width + c -

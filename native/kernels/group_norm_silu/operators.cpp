@@ -9,11 +9,11 @@
 #include <ATen/ops/silu.h>
 #include <ATen/ops/silu_backward.h>
 #include <c10/core/DispatchKeySet.h>
-#include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/autograd_not_implemented_fallback.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
+#include "kernels/differentiable.h"
 #include "kernels/group_norm_silu/group_norm_silu.h"
 
 namespace ld {
@@ -213,16 +213,7 @@ struct GroupNorm : torch::autograd::Function<GroupNorm<Silu>> {
     const at::Tensor &other = saved[1], x = other.defined() ? at::cat({saved[0], other}, 1) : saved[0];
     at::Tensor y = at::group_norm(x, groups, in(saved[2], x), in(saved[3], x), eps);
     if (Silu) y = at::silu(y);
-    variable_list wanted, result(6);
-    std::vector<size_t> places;
-    for (size_t place = 0; place < 4; ++place) {
-      if (!saved[place].defined() || !saved[place].requires_grad()) continue;
-      wanted.push_back(saved[place]);
-      places.push_back(place);
-    }
-    const auto found = torch::autograd::grad({y}, wanted, {dy}, /*retain_graph=*/true, /*create_graph=*/true);
-    for (size_t i = 0; i < places.size(); ++i) result[places[i]] = found[i];
-    return result;
+    return gradientsOf(y, {saved[0], other, saved[2], saved[3], {}, {}}, dy);
   }
 };
 

@@ -28,6 +28,7 @@ bool dropDeadCode(Program& program);
 bool dropIdentities(Program& program);
 bool fuseGroupNormSilu(Program& program);
 bool useOwnConvolutions(Program& program);
+bool convolveUndoubled(Program& program);
 bool prepareWeights(Program& program);
 
 }  // namespace ld::program

@@ -8,6 +8,8 @@ const std::vector<Pass>& passes() {
       // Not by default: results are those of the function only up to rounding.
       {"groupNormSilu", false, &fuseGroupNormSilu},
       {"convolution", false, &useOwnConvolutions},
+      // Reads what the pass before it makes.
+      {"upsampleConvolution", false, &convolveUndoubled},
       {"preparedWeights", true, &prepareWeights},
       {"deadCode", true, &dropDeadCode},
   };
