@@ -22,6 +22,7 @@ import * as torch from '../torch/index.js'
 import {
   type Apart,
   convolve,
+  drop,
   groupNorm,
   groupNormSilu,
   joined,
@@ -86,7 +87,7 @@ export class ResBlock extends Module {
       const skip = this.skip_connection
       const residual = skip instanceof Conv2d ? convolve(skip, x) : joined(x)
       const { norm, dropout, conv } = this.#second
-      return convolve(conv, dropout.forward(groupNormSilu(norm, h)), { residual })
+      return convolve(conv, drop(dropout, groupNormSilu(norm, h)), { residual })
     })
   }
 }

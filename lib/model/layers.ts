@@ -2,7 +2,7 @@
  * The U-Net's layers on the package's own operators: group norm and SiLU in one, convolutions with bias, time embedding
  * and residual in one. Everything stays in channels_last, where tokens [B, H*W, C] are a view.
  */
-import type { Conv2d, GroupNorm } from '../nn/index.js'
+import type { Conv2d, Dropout, GroupNorm } from '../nn/index.js'
 import type { Tensor } from '../torch/index.js'
 import * as torch from '../torch/index.js'
 
@@ -35,6 +35,16 @@ function normalize(
 ): Tensor {
   return torch.scope(() => {
     const [y] = torch.call(operator, [...x, weight, bias, groups, eps]) as [Tensor, Tensor, Tensor]
+    return y
+  })
+}
+
+/** dropout(x); on the CPU by an operator that keeps no mask. x: any shape -> the same. */
+export function drop(dropout: Dropout, x: Tensor): Tensor {
+  const { p, training } = dropout
+  if (!training || p === 0 || x.device !== 'cpu') return dropout.forward(x)
+  return torch.scope(() => {
+    const [y] = torch.call('landmark_diffusion::dropout', [x, p]) as [Tensor, Tensor]
     return y
   })
 }

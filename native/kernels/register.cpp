@@ -10,6 +10,7 @@
 #include "kernels/compressed_indices/compressed_indices.h"
 #include "kernels/conv2d/conv2d.h"
 #include "kernels/conv2d/prepared.h"
+#include "kernels/dropout/dropout.h"
 #include "kernels/fused_adamw_ema/fused_adamw_ema.h"
 #include "kernels/group_norm_silu/group_norm_silu.h"
 #include "kernels/group_norm_silu/residual.h"
@@ -48,6 +49,7 @@ void registerKernels() {
     library->impl("begin_exchange", torch::dispatch(own, &beginExchange));
     registerGroupNorm(*library);
     registerConv2d(*library);
+    registerDropout(*library);
     registerUpsampleConv2d(*library);
     onCpuTrim(&winograd::dropPrepared);
     registerSpatialSoftmaxLoss(*library);

@@ -173,6 +173,21 @@ function kernels() {
   ]
 }
 
+/** Dropout and its gradient, of what the network's largest level holds. */
+function dropouts() {
+  const x = lastChannels(torch.randn([1, 32, ...size])).requiresGrad_()
+  const ones = lastChannels(torch.ones([1, 32, ...size]))
+  const gradient = (of) =>
+    repeat(torch.program(() => torch.grad([of(x)], [x], { gradOutputs: [ones] })[0]))
+  return [
+    {
+      what: 'dropout and its gradient',
+      on: gradient((x) => own('dropout', [x, 0.1])[0]),
+      off: gradient((x) => torch.dropout(x, 0.1, true)),
+    },
+  ]
+}
+
 /** The loss of 19 heatmaps and its gradient. */
 function losses() {
   const points = [1, 19]
@@ -245,7 +260,7 @@ function optimizers() {
 const peak = ({ program }) => program.stats().peakBytes / 2 ** 20
 
 const rows = []
-for (const make of [unet, layers, upsampling, kernels, losses, optimizers]) {
+for (const make of [unet, layers, upsampling, kernels, dropouts, losses, optimizers]) {
   for (const { what, on, off } of make()) {
     if (!what.includes(values.only)) continue
     const times = { on: [], off: [] }

@@ -52,8 +52,9 @@ const kinds = {
   },
   epoch: {
     ours: ['ours-eager', 'ours-program'],
-    // Each side draws its own order, augmentation, t and noise, so that losses are alike and not equal.
+    // Each side draws its own order, augmentation, t, noise and dropout, so that losses are alike and not equal.
     tolerance: 0.05,
+    dropout: 0.1,
     inputs: ({ width, height }) => ({
       images: torch.randint(0, 256, [epochImages, height, width], { dtype: 'uint8' }),
       points: torch.rand([epochImages, landmarks, 2]).mul(torch.tensor([width - 1, height - 1])),
@@ -110,7 +111,7 @@ export function makeCase({
       `train.precision=${precision}`,
       `data.width=${width}`,
       `data.height=${height}`,
-      'model.dropout=0',
+      `model.dropout=${kinds[kind].dropout ?? 0}`,
       'diffusion.channelDropout=0',
       `sampling.steps=${evaluations}`,
     ],
