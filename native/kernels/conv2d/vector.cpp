@@ -24,20 +24,66 @@ constexpr float na = -1.0f / 1.5f, nb = 1.0f / 6;
 
 Vec fma(float factor, const Vec& x, const Vec& y) { return at::vec::fmadd(Vec(factor), x, y); }
 
-// B^T d: six inputs in a row.
-void transformInput(const Vec d[6], Vec out[6]) {
-  out[0] = fma(-both, d[2], d[0] + d[4]);
-  out[5] = fma(-both, d[3], d[1] + d[5]);
-  const Vec evenA = fma(-b2, d[2], d[4]), oddA = Vec(a) * fma(-b2, d[1], d[3]);
-  const Vec evenB = fma(-a2, d[2], d[4]), oddB = Vec(b) * fma(-a2, d[1], d[3]);
-  out[1] = evenA + oddA;
-  out[2] = evenA - oddA;
-  out[3] = evenB + oddB;
-  out[4] = evenB - oddB;
+// Vectors that are written before they are read. A plain array of them would be filled with zeros first, which takes as long
+// as the transforms.
+template <int Count>
+class Vecs {
+ public:
+  Vecs() {}
+  operator Vec*() { return vecs_; }
+
+ private:
+  union {
+    Vec vecs_[Count];
+  };
+};
+
+// B^T d, of six inputs: the first or last output, and those of a point and its negative.
+C10_ALWAYS_INLINE Vec inputEnd(const Vec& near, const Vec& middle, const Vec& far) { return fma(-both, middle, near + far); }
+
+C10_ALWAYS_INLINE void inputPair(float point, float other2, const Vec& d1, const Vec& d2, const Vec& d3, const Vec& d4, Vec& plus,
+                                 Vec& minus) {
+  const Vec even = fma(-other2, d2, d4), odd = Vec(point) * fma(-other2, d1, d3);
+  plus = even + odd;
+  minus = even - odd;
+}
+
+C10_ALWAYS_INLINE void transformInput(const Vec d[6], Vec out[6]) {
+  out[0] = inputEnd(d[0], d[2], d[4]);
+  inputPair(a, b2, d[1], d[2], d[3], d[4], out[1], out[2]);
+  inputPair(b, a2, d[1], d[2], d[3], d[4], out[3], out[4]);
+  out[5] = inputEnd(d[1], d[3], d[5]);
+}
+
+// The same along the columns of the window d(row, column), then along its rows, which go to store(row, column, value). Row by
+// row, as the registers do not hold 36 values between the two.
+template <typename Load, typename Store>
+C10_ALWAYS_INLINE void transformWindow(const Load& d, const Store& store) {
+  const auto finish = [&](int row, const Vec* half) {
+    Vecs<6> out;
+    transformInput(half, out);
+#pragma GCC unroll 6
+    for (int j = 0; j < 6; ++j) store(row, j, out[j]);
+  };
+  Vecs<6> half, other;
+#pragma GCC unroll 6
+  for (int j = 0; j < 6; ++j) half[j] = inputEnd(d(0, j), d(2, j), d(4, j));
+  finish(0, half);
+#pragma GCC unroll 6
+  for (int j = 0; j < 6; ++j) inputPair(a, b2, d(1, j), d(2, j), d(3, j), d(4, j), half[j], other[j]);
+  finish(1, half);
+  finish(2, other);
+#pragma GCC unroll 6
+  for (int j = 0; j < 6; ++j) inputPair(b, a2, d(1, j), d(2, j), d(3, j), d(4, j), half[j], other[j]);
+  finish(3, half);
+  finish(4, other);
+#pragma GCC unroll 6
+  for (int j = 0; j < 6; ++j) half[j] = inputEnd(d(1, j), d(3, j), d(5, j));
+  finish(5, half);
 }
 
 // A^T m: four outputs.
-void transformOutput(const Vec m[6], Vec out[4]) {
+C10_ALWAYS_INLINE void transformOutput(const Vec m[6], Vec out[4]) {
   const Vec sumA = m[1] + m[2], differenceA = m[1] - m[2], sumB = m[3] + m[4], differenceB = m[3] - m[4];
   out[0] = m[0] + sumA + sumB;
   out[1] = fma(a, differenceA, Vec(b) * differenceB);
@@ -46,7 +92,7 @@ void transformOutput(const Vec m[6], Vec out[4]) {
 }
 
 // A y: the gradient of four outputs.
-void transformGradient(const Vec y[4], Vec out[6]) {
+C10_ALWAYS_INLINE void transformGradient(const Vec y[4], Vec out[6]) {
   const Vec evenA = fma(a2, y[2], y[0]), oddA = fma(a, y[1], Vec(a3) * y[3]);
   const Vec evenB = fma(b2, y[2], y[0]), oddB = fma(b, y[1], Vec(b3) * y[3]);
   out[0] = y[0];
@@ -58,7 +104,7 @@ void transformGradient(const Vec y[4], Vec out[6]) {
 }
 
 // G g: three weights.
-void transformFilter(const Vec g[3], Vec out[6]) {
+C10_ALWAYS_INLINE void transformFilter(const Vec g[3], Vec out[6]) {
   const Vec evenA = Vec(na) * fma(a2, g[2], g[0]), oddA = Vec(na * a) * g[1];
   const Vec evenB = Vec(nb) * fma(b2, g[2], g[0]), oddB = Vec(nb * b) * g[1];
   out[0] = g[0];
@@ -70,35 +116,46 @@ void transformFilter(const Vec g[3], Vec out[6]) {
 }
 
 // G^T s: the gradient of three weights.
-void transformSums(const Vec s[6], Vec out[3]) {
+C10_ALWAYS_INLINE void transformSums(const Vec s[6], Vec out[3]) {
   const Vec sumA = s[1] + s[2], sumB = s[3] + s[4];
   out[0] = fma(na, sumA, fma(nb, sumB, s[0]));
   out[1] = fma(na * a, s[1] - s[2], Vec(nb * b) * (s[3] - s[4]));
   out[2] = fma(na * a2, sumA, fma(nb * b2, sumB, s[5]));
 }
 
-// Applies a transform of From values to To along the columns of a square, then along its rows.
-template <int From, int To, typename Transform>
-void both2d(Transform transform, const Vec (&in)[From * From], Vec (&out)[To * To]) {
-  Vec half[To * From];
+// Applies a transform of From values to To along the columns of a square, then along its rows: from load(row, column) to
+// store(row, column, value).
+template <int From, int To, void (*Transform)(const Vec*, Vec*), typename Load, typename Store>
+C10_ALWAYS_INLINE void both2d(const Load& load, const Store& store) {
+  Vecs<To * From> half;
+#pragma GCC unroll 6
   for (int j = 0; j < From; ++j) {
-    Vec column[From], result[To];
-    for (int i = 0; i < From; ++i) column[i] = in[i * From + j];
-    transform(column, result);
+    Vecs<From> column;
+    Vecs<To> result;
+#pragma GCC unroll 6
+    for (int i = 0; i < From; ++i) column[i] = load(i, j);
+    Transform(column, result);
+#pragma GCC unroll 6
     for (int i = 0; i < To; ++i) half[i * From + j] = result[i];
   }
-  for (int i = 0; i < To; ++i) transform(half + i * From, out + i * To);
+#pragma GCC unroll 6
+  for (int i = 0; i < To; ++i) {
+    Vecs<To> row;
+    Transform(half + i * From, row);
+#pragma GCC unroll 6
+    for (int j = 0; j < To; ++j) store(i, j, row[j]);
+  }
 }
 
 // The three taps of an even or odd phase, which sees two pixels: the middle one is read by two taps of the filter.
-void foldTaps(bool odd, const Vec g[3], Vec out[3]) {
+C10_ALWAYS_INLINE void foldTaps(bool odd, const Vec g[3], Vec out[3]) {
   out[0] = odd ? Vec(0) : g[0];
   out[1] = odd ? g[0] + g[1] : g[1] + g[2];
   out[2] = odd ? g[2] : Vec(0);
 }
 
 // Its transpose: the gradient of the filter's taps.
-void unfoldTaps(bool odd, const Vec g[3], Vec out[3]) {
+C10_ALWAYS_INLINE void unfoldTaps(bool odd, const Vec g[3], Vec out[3]) {
   out[0] = odd ? g[1] : g[0];
   out[1] = g[1];
   out[2] = odd ? g[2] : g[1];
@@ -106,17 +163,16 @@ void unfoldTaps(bool odd, const Vec g[3], Vec out[3]) {
 
 // Applies `along` (odd, three taps, three taps) to the columns of a 3x3 filter, then to its rows.
 template <typename Along>
-void foldFilter(const Phase& phase, Along along, Vec (&filter)[9]) {
+void foldFilter(const Phase& phase, Along along, Vec* filter) {
+  Vecs<3> folded;
   for (int j = 0; j < 3; ++j) {
     const Vec column[3] = {filter[j], filter[3 + j], filter[6 + j]};
-    Vec folded[3];
     along(phase.y == 1, column, folded);
     for (int i = 0; i < 3; ++i) filter[3 * i + j] = folded[i];
   }
   for (int i = 0; i < 3; ++i) {
-    Vec folded[3];
     along(phase.x == 1, filter + 3 * i, folded);
-    std::copy_n(folded, 3, filter + 3 * i);
+    for (int j = 0; j < 3; ++j) filter[3 * i + j] = folded[j];
   }
 }
 
@@ -124,12 +180,12 @@ void foldFilter(const Phase& phase, Along along, Vec (&filter)[9]) {
 template <int64_t Rows>
 void multiplyRows(const float* left, int64_t rowStride, int64_t sumStride, const float* right, int64_t count, float* c, int64_t cStride,
                   bool add) {
-  Vec sums[Rows][kVectors];
+  Vecs<kVectors> sums[Rows];
   for (int64_t r = 0; r < Rows; ++r) {
     for (int64_t v = 0; v < kVectors; ++v) sums[r][v] = add ? Vec::loadu(c + r * cStride + v * L::size) : Vec(0);
   }
   for (int64_t k = 0; k < count; ++k, left += sumStride, right += kPanel) {
-    Vec row[kVectors];
+    Vecs<kVectors> row;
     for (int64_t v = 0; v < kVectors; ++v) row[v] = Vec::loadu(right + v * L::size);
     for (int64_t r = 0; r < Rows; ++r) {
       const Vec factor(left[r * rowStride]);
@@ -200,10 +256,9 @@ void transformTiles(const Geometry& g, const View& x, int64_t first, int64_t cou
     const float* pixels[36];
     pixelsAt<6>(x, g, Place(g, first + tile), -1, zeros, pixels);
     L::forEach(g.inputs, [&](int64_t c, auto n) {
-      Vec window[36], out[36];
-      for (int i = 0; i < 36; ++i) window[i] = L::load(pixels[i] + c, n);
-      both2d<6, 6>(transformInput, window, out);
-      for (int p = 0; p < 36; ++p) L::store(v + p * stride + tile * g.inputs + c, out[p], n);
+      float* const to = v + tile * g.inputs + c;
+      transformWindow([&](int i, int j) { return L::load(pixels[6 * i + j] + c, n); },
+                      [&](int i, int j, const Vec& value) { L::store(to + (6 * i + j) * stride, value, n); });
     });
   }
 }
@@ -228,13 +283,12 @@ void transformWeights(const Geometry& g, const float* w, bool rotated, int64_t f
         }
         for (int64_t i = 0; i < g.phases(); ++i) {
           const Phase phase = rotated ? g.phase(i).turned() : g.phase(i);
-          Vec filter[9], out[36];
+          Vecs<9> filter;
           for (int tap = 0; tap < 9; ++tap) filter[tap] = Vec::loadu(taps[tap]);
           if (phase.scale > 1) foldFilter(phase, foldTaps, filter);
-          both2d<3, 6>(transformFilter, filter, out);
-          for (int64_t p = 0; p < kPoints; ++p) {
-            if (phase.has(p)) out[p].store(u + (i * kPoints + p) * stride + (panel * inputs + input) * kPanel + part * L::size);
-          }
+          float* const to = u + i * kPoints * stride + (panel * inputs + input) * kPanel + part * L::size;
+          both2d<3, 6, transformFilter>([&](int y, int x) { return filter[3 * y + x]; },
+                                        [&](int y, int x, const Vec& value) { value.store(to + (6 * y + x) * stride); });
         }
       }
     }
@@ -281,7 +335,10 @@ void convolve(const Geometry& g, const float* x, const float* u, const Addends& 
       const Phase phase = g.phase(i), filters = gathers ? phase.turned() : phase;
       if (i == 0 || gathers) transformTiles(g, View{x, g.inputs, gathers ? phase : Phase()}, first, count, zeros, v);
       for (int64_t p = 0; p < kPoints; ++p) {
-        if (!filters.has(p)) continue;
+        if (!filters.has(p)) {
+          if (scatters) std::fill_n(m + p * mStride, count * row, 0.0f);
+          continue;
+        }
         for (int64_t panel = 0; panel < panels; ++panel) {
           multiply(count, v + p * vStride, g.inputs, 1, u + (i * kPoints + p) * uStride + panel * g.inputs * kPanel, g.inputs,
                    m + p * mStride + panel * kPanel, row, gathers && begun[p]);
@@ -294,21 +351,17 @@ void convolve(const Geometry& g, const float* x, const float* u, const Addends& 
         const Place place(g, first + tile);
         const int64_t down = std::min(kTile, g.height - place.y), across = std::min(kTile, g.width - place.x);
         L::forEach(g.outputs, [&](int64_t c, auto n) {
-          Vec products[36], out[16];
-          for (int64_t p = 0; p < kPoints; ++p) {
-            products[p] = gathers || filters.has(p) ? Vec::loadu(m + p * mStride + tile * row + c) : Vec(0);
-          }
-          both2d<6, 4>(transformOutput, products, out);
+          const float* const from = m + tile * row + c;
           const Vec bias =
               addends.bias == nullptr ? Vec(0) : L::load(addends.bias + (addends.biasPerImage ? place.image * g.outputs : 0) + c, n);
-          for (int64_t r = 0; r < down; ++r) {
-            for (int64_t j = 0; j < across; ++j) {
-              const int64_t at = to.at(g, place.image, place.y + r, place.x + j) + c;
-              Vec value = out[r * kTile + j] + bias;
-              if (addends.residual != nullptr) value = value + L::load(addends.residual + at, n);
-              L::store(y + at, value, n);
-            }
-          }
+          both2d<6, 4, transformOutput>([&](int i, int j) { return Vec::loadu(from + (6 * i + j) * mStride); },
+                                        [&](int i, int j, const Vec& product) {
+                                          if (i >= down || j >= across) return;
+                                          const int64_t at = to.at(g, place.image, place.y + i, place.x + j) + c;
+                                          Vec value = product + bias;
+                                          if (addends.residual != nullptr) value = value + L::load(addends.residual + at, n);
+                                          L::store(y + at, value, n);
+                                        });
         });
       }
     }
@@ -343,16 +396,16 @@ void correlate(const Geometry& g, const float* x, const float* dy, int64_t first
         pixelsAt<4>(from, g, place, 0, zeros, pixels);
         for (int64_t c = 0; c < panels * kPanel; c += L::size) {
           const int64_t lanes = std::clamp<int64_t>(outputs - c, 0, L::size);
-          Vec window[16], out[36], sum(0);
-          for (int pixel = 0; pixel < 16; ++pixel) {
-            const float* const at = pixels[pixel] + channel + c;
-            window[pixel] = lanes == L::size ? L::load(at) : lanes == 0 ? Vec(0) : L::load(at, lanes);
-            sum = sum + window[pixel];
-          }
-          both2d<4, 6>(transformGradient, window, out);
-          for (int64_t p = 0; p < kPoints; ++p) {
-            if (phase.has(p)) out[p].store(d + p * dStride + (c / kPanel * count + tile) * kPanel + c % kPanel);
-          }
+          float* const to = d + (c / kPanel * count + tile) * kPanel + c % kPanel;
+          Vec sum(0);
+          both2d<4, 6, transformGradient>(
+              [&](int i, int j) {
+                const float* const at = pixels[4 * i + j] + channel + c;
+                const Vec value = lanes == L::size ? L::load(at) : lanes == 0 ? Vec(0) : L::load(at, lanes);
+                sum = sum + value;
+                return value;
+              },
+              [&](int i, int j, const Vec& value) { value.store(to + (6 * i + j) * dStride); });
           float each[L::size];
           sum.store(each);
           double* const into = bias + place.image * panels * kPanel + c;
@@ -360,7 +413,10 @@ void correlate(const Geometry& g, const float* x, const float* dy, int64_t first
         }
       }
       for (int64_t p = 0; p < kPoints; ++p) {
-        if (!phase.has(p)) continue;
+        if (!phase.has(p)) {
+          if (!add) std::fill_n(sums + i * phaseStride + p * sumStride, panels * g.inputs * kPanel, 0.0f);
+          continue;
+        }
         for (int64_t panel = 0; panel < panels; ++panel) {
           multiply(g.inputs, v + p * vStride, 1, g.inputs, d + p * dStride + panel * count * kPanel, count,
                    sums + i * phaseStride + p * sumStride + panel * g.inputs * kPanel, kPanel, add);
@@ -379,20 +435,19 @@ void weightGradient(const Geometry& g, const float* sums, int64_t parts, int64_t
         const int64_t output = panel * kPanel + part * L::size;
         const int64_t lanes = std::clamp<int64_t>(g.outputs - output, 0, L::size);
         if (lanes == 0) continue;
-        Vec total[9];
+        Vecs<9> total;
         for (int64_t i = 0; i < g.phases(); ++i) {
           const Phase phase = g.phase(i);
-          Vec products[36], taps[9];
-          for (int64_t p = 0; p < kPoints; ++p) {
-            if (!phase.has(p)) {
-              products[p] = Vec(0);
-              continue;
-            }
-            const float* from = sums + (i * kPoints + p) * pStride + ((panel - firstPanel) * g.inputs + input) * kPanel + part * L::size;
-            products[p] = Vec::loadu(from);
-            for (int64_t other = 1; other < parts; ++other) products[p] = products[p] + Vec::loadu(from + other * stride);
-          }
-          both2d<6, 3>(transformSums, products, taps);
+          const float* const from = sums + i * kPoints * pStride + ((panel - firstPanel) * g.inputs + input) * kPanel + part * L::size;
+          Vecs<9> taps;
+          both2d<6, 3, transformSums>(
+              [&](int y, int x) {
+                const float* const at = from + (6 * y + x) * pStride;
+                Vec sum = Vec::loadu(at);
+                for (int64_t other = 1; other < parts; ++other) sum = sum + Vec::loadu(at + other * stride);
+                return sum;
+              },
+              [&](int y, int x, const Vec& value) { taps[3 * y + x] = value; });
           if (phase.scale > 1) foldFilter(phase, unfoldTaps, taps);
           for (int tap = 0; tap < 9; ++tap) total[tap] = i == 0 ? taps[tap] : total[tap] + taps[tap];
         }
