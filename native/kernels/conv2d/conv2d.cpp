@@ -1,15 +1,14 @@
 #include "kernels/conv2d/conv2d.h"
 
-#include <ATen/ops/col2im.h>
 #include <ATen/ops/convolution.h>
 #include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/im2col.h>
 #include <ATen/ops/mm.h>
 #include <c10/util/Exception.h>
 
 #include "kernels/conv2d/product.h"
+#include "kernels/conv2d/unfold.h"
 #include "kernels/conv2d/winograd.h"
 
 namespace ld {
@@ -54,9 +53,6 @@ at::Tensor picture(const at::Tensor& rows, at::IntArrayRef shape) {
 
 at::Tensor flat(const at::Tensor& weight) { return weight.reshape({weight.size(0), -1}); }
 
-// [C * 9, pixels] of one image: what the filter sees at each pixel.
-at::Tensor unfolded(const at::Tensor& x) { return at::im2col(x.contiguous(), {3, 3}, {1, 1}, {1, 1}, {1, 1})[0]; }
-
 at::Tensor plain(const at::Tensor& x, const at::Tensor& weight, const Optional& bias, int64_t stride, int64_t padding) {
   return at::convolution(x, weight, bias, {stride, stride}, {padding, padding}, {1, 1}, false, {0, 0}, 1);
 }
@@ -85,7 +81,7 @@ at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const Optiona
       break;
     }
     case Way::Unfolded:
-      y = product(flat(weight), unfolded(x)).reshape(shape).contiguous(kLast);
+      y = product(flat(weight), unfold3x3(x)).reshape(shape).contiguous(kLast);
       if (shared.defined()) y.add_(shared.reshape({1, -1, 1, 1}));
       break;
     case Way::Contiguous:
@@ -165,10 +161,10 @@ Conv2dGradients conv2dBackward(const at::Tensor& dy, const at::Tensor& x, const 
     case Way::Unfolded: {
       const at::Tensor pixels = gradient.contiguous().reshape({shape[1], -1});
       if (mask[0]) {
-        const at::Tensor columns = at::mm(flat(weight).t(), pixels);
-        dx = at::col2im(columns.unsqueeze(0), {x.size(2), x.size(3)}, {3, 3}, {1, 1}, {1, 1}, {1, 1}).contiguous(kLast);
+        const at::Tensor columns = product(flat(weight).t(), pixels);
+        dx = fold3x3(columns, x.size(2), x.size(3)).contiguous(kLast);
       }
-      if (mask[1]) dweight = product(pixels, unfolded(x).t()).reshape(weight.sizes());
+      if (mask[1]) dweight = product(pixels, unfold3x3(x).t()).reshape(weight.sizes());
       break;
     }
     case Way::Contiguous:
