@@ -23,7 +23,7 @@ bool isDense(const at::Tensor& tensor) { return tensor.defined() && !tensor.is_n
 
 enum class Way {
   Nothing,    // an image without pixels: padding alone
-  Winograd,   // transforms of weights pay from some hundred pixels on
+  Winograd,   // transforms of weights pay from a hundred pixels on
   Product,    // 1x1: pixels times weights
   Unfolded,   // few pixels, so that reading the weights once is all there is to it
   Contiguous, // libtorch's, which reorders the weights for channels_last input: dearer than reordering few pixels
@@ -37,7 +37,7 @@ Way wayOf(const at::Tensor& x, const at::Tensor& weight, int64_t stride, int64_t
   const bool square = side == weight.size(3);
   if (square && side == 1 && stride == 1 && padding == 0) return Way::Product;
   if (square && side == 3 && stride == 1 && padding == 1) {
-    if (pixels >= 240) return Way::Winograd;
+    if (pixels >= 100) return Way::Winograd;
     if (pixels <= 64 && x.size(0) == 1) return Way::Unfolded;
   }
   return pixels < 2000 ? Way::Contiguous : Way::Last;

@@ -249,9 +249,8 @@ void pixelsAt(const View& view, const Geometry& g, const Place& place, int64_t s
   }
 }
 
-// Transformed windows of tiles, [tiles][inputs] for each point.
-void transformTiles(const Geometry& g, const View& x, int64_t first, int64_t count, const float* zeros, float* v) {
-  const int64_t stride = pointStride(count * g.inputs);
+// Transformed windows of tiles, [tiles][inputs] for each point, `stride` apart.
+void transformTiles(const Geometry& g, const View& x, int64_t first, int64_t count, int64_t stride, const float* zeros, float* v) {
   for (int64_t tile = 0; tile < count; ++tile) {
     const float* pixels[36];
     pixelsAt<6>(x, g, Place(g, first + tile), -1, zeros, pixels);
@@ -263,33 +262,47 @@ void transformTiles(const Geometry& g, const View& x, int64_t first, int64_t cou
   }
 }
 
+// The pixels of a tile of y in `count` channels from `channel` on, from the sums of products m of these, `stride` apart.
+void finishTile(const Geometry& g, const Place& place, const View& view, const Addends& addends, int64_t channel, int64_t count,
+                const float* m, int64_t stride, float* y) {
+  const int64_t down = std::min(kTile, g.height - place.y), across = std::min(kTile, g.width - place.x);
+  const float* const bias = addends.bias == nullptr ? nullptr : addends.bias + (addends.biasPerImage ? place.image * g.outputs : 0) + channel;
+  L::forEach(count, [&](int64_t c, auto n) {
+    const Vec shift = bias == nullptr ? Vec(0) : L::load(bias + c, n);
+    both2d<6, 4, transformOutput>([&](int i, int j) { return Vec::loadu(m + (6 * i + j) * stride + c); },
+                                  [&](int i, int j, const Vec& product) {
+                                    if (i >= down || j >= across) return;
+                                    const int64_t at = view.at(g, place.image, place.y + i, place.x + j) + channel + c;
+                                    Vec value = product + shift;
+                                    if (addends.residual != nullptr) value = value + L::load(addends.residual + at, n);
+                                    L::store(y + at, value, n);
+                                  });
+  });
+}
+
 }  // namespace
 
 int64_t panelWidth() { return kPanel; }
 
-void transformWeights(const Geometry& g, const float* w, bool rotated, int64_t firstPanel, int64_t lastPanel, float* u) {
-  const auto [inputs, outputs] = std::pair(g.inputs, g.outputs);
-  const int64_t stride = pointStride(panelsOf(outputs) * inputs * kPanel);
-  const int64_t outputStride = rotated ? 9 : 9 * inputs, inputStride = rotated ? 9 * outputs : 9;
-  for (int64_t panel = firstPanel; panel < lastPanel; ++panel) {
-    for (int64_t input = 0; input < inputs; ++input) {
-      for (int64_t part = 0; part < kVectors; ++part) {
-        const int64_t output = panel * kPanel + part * L::size;
-        const int64_t lanes = std::clamp<int64_t>(outputs - output, 0, L::size);
-        float taps[9][L::size] = {};
-        const float* from = w + input * inputStride + output * outputStride;
-        for (int64_t lane = 0; lane < lanes; ++lane) {
-          for (int tap = 0; tap < 9; ++tap) taps[tap][lane] = from[lane * outputStride + (rotated ? 8 - tap : tap)];
-        }
-        for (int64_t i = 0; i < g.phases(); ++i) {
-          const Phase phase = rotated ? g.phase(i).turned() : g.phase(i);
-          Vecs<9> filter;
-          for (int tap = 0; tap < 9; ++tap) filter[tap] = Vec::loadu(taps[tap]);
-          if (phase.scale > 1) foldFilter(phase, foldTaps, filter);
-          float* const to = u + i * kPoints * stride + (panel * inputs + input) * kPanel + part * L::size;
-          both2d<3, 6, transformFilter>([&](int y, int x) { return filter[3 * y + x]; },
-                                        [&](int y, int x, const Vec& value) { value.store(to + (6 * y + x) * stride); });
-        }
+void transformWeights(const Geometry& g, const float* w, bool rotated, int64_t panel, int64_t stride, float* u) {
+  const int64_t outputStride = rotated ? 9 : 9 * g.inputs, inputStride = rotated ? 9 * g.outputs : 9;
+  for (int64_t input = 0; input < g.inputs; ++input) {
+    for (int64_t part = 0; part < kVectors; ++part) {
+      const int64_t output = panel * kPanel + part * L::size;
+      const int64_t lanes = std::clamp<int64_t>(g.outputs - output, 0, L::size);
+      float taps[9][L::size] = {};
+      const float* from = w + input * inputStride + output * outputStride;
+      for (int64_t lane = 0; lane < lanes; ++lane) {
+        for (int tap = 0; tap < 9; ++tap) taps[tap][lane] = from[lane * outputStride + (rotated ? 8 - tap : tap)];
+      }
+      for (int64_t i = 0; i < g.phases(); ++i) {
+        const Phase phase = rotated ? g.phase(i).turned() : g.phase(i);
+        Vecs<9> filter;
+        for (int tap = 0; tap < 9; ++tap) filter[tap] = Vec::loadu(taps[tap]);
+        if (phase.scale > 1) foldFilter(phase, foldTaps, filter);
+        float* const to = u + i * kPoints * stride + input * kPanel + part * L::size;
+        both2d<3, 6, transformFilter>([&](int y, int x) { return filter[3 * y + x]; },
+                                      [&](int y, int x, const Vec& value) { value.store(to + (6 * y + x) * stride); });
       }
     }
   }
@@ -333,7 +346,7 @@ void convolve(const Geometry& g, const float* x, const float* u, const Addends& 
     bool begun[kPoints] = {};
     for (int64_t i = 0; i < g.phases(); ++i) {
       const Phase phase = g.phase(i), filters = gathers ? phase.turned() : phase;
-      if (i == 0 || gathers) transformTiles(g, View{x, g.inputs, gathers ? phase : Phase()}, first, count, zeros, v);
+      if (i == 0 || gathers) transformTiles(g, View{x, g.inputs, gathers ? phase : Phase()}, first, count, vStride, zeros, v);
       for (int64_t p = 0; p < kPoints; ++p) {
         if (!filters.has(p)) {
           if (scatters) std::fill_n(m + p * mStride, count * row, 0.0f);
@@ -346,24 +359,29 @@ void convolve(const Geometry& g, const float* x, const float* u, const Addends& 
         begun[p] = true;
       }
       if (i + 1 < g.phases() && !scatters) continue;
-      const View to{y, g.outputs, scatters ? phase : Phase()};
+      const View view{y, g.outputs, scatters ? phase : Phase()};
       for (int64_t tile = 0; tile < count; ++tile) {
-        const Place place(g, first + tile);
-        const int64_t down = std::min(kTile, g.height - place.y), across = std::min(kTile, g.width - place.x);
-        L::forEach(g.outputs, [&](int64_t c, auto n) {
-          const float* const from = m + tile * row + c;
-          const Vec bias =
-              addends.bias == nullptr ? Vec(0) : L::load(addends.bias + (addends.biasPerImage ? place.image * g.outputs : 0) + c, n);
-          both2d<6, 4, transformOutput>([&](int i, int j) { return Vec::loadu(from + (6 * i + j) * mStride); },
-                                        [&](int i, int j, const Vec& product) {
-                                          if (i >= down || j >= across) return;
-                                          const int64_t at = to.at(g, place.image, place.y + i, place.x + j) + c;
-                                          Vec value = product + bias;
-                                          if (addends.residual != nullptr) value = value + L::load(addends.residual + at, n);
-                                          L::store(y + at, value, n);
-                                        });
-        });
+        finishTile(g, Place(g, first + tile), view, addends, 0, g.outputs, m + tile * row, mStride, y);
       }
+    }
+  }
+}
+
+void transformWindows(const Geometry& g, const float* x, int64_t first, int64_t count, int64_t stride, const float* zeros, float* v) {
+  transformTiles(g, View{x, g.inputs, Phase()}, first, count, stride, zeros, v);
+}
+
+void convolvePanel(const Geometry& g, const float* v, int64_t vStride, const float* u, int64_t uStride, const Addends& addends, float* y,
+                   int64_t panel, int64_t block, float* m) {
+  const View view{y, g.outputs, Phase()};
+  const int64_t channel = panel * kPanel, channels = std::min(kPanel, g.outputs - channel);
+  for (int64_t first = 0; first < g.tiles(); first += block) {
+    const int64_t count = std::min(block, g.tiles() - first), mStride = pointStride(count * kPanel);
+    for (int64_t p = 0; p < kPoints; ++p) {
+      multiply(count, v + p * vStride + first * g.inputs, g.inputs, 1, u + p * uStride, g.inputs, m + p * mStride, kPanel, false);
+    }
+    for (int64_t tile = 0; tile < count; ++tile) {
+      finishTile(g, Place(g, first + tile), view, addends, channel, channels, m + tile * kPanel, mStride, y);
     }
   }
 }
@@ -386,7 +404,7 @@ void correlate(const Geometry& g, const float* x, const float* dy, int64_t first
   for (; first < last; first += block, add = true) {
     const int64_t count = std::min(block, last - first);
     const int64_t vStride = pointStride(count * g.inputs), dStride = pointStride(count * panels * kPanel);
-    transformTiles(g, View{x, g.inputs, Phase()}, first, count, zeros, v);
+    transformTiles(g, View{x, g.inputs, Phase()}, first, count, vStride, zeros, v);
     for (int64_t i = 0; i < g.phases(); ++i) {
       const Phase phase = g.phase(i);
       const View from{dy, g.outputs, phase};

@@ -61,9 +61,10 @@ struct Addends {
 
 LD_FOR_EACH_CAPABILITY(
     int64_t panelWidth();
-    // Transforms the filters of some panels, of all phases. `rotated` reads w [inputs][outputs][3][3] turned by 180
-    // degrees, as the gradient of the input wants it; else w is [outputs][inputs][3][3].
-    void transformWeights(const Geometry& g, const float* w, bool rotated, int64_t firstPanel, int64_t lastPanel, float* u);
+    // Transforms the filters of a panel, of all phases, into [inputs][panel] for each point, `stride` apart. `rotated` reads
+    // w [inputs][outputs][3][3] turned by 180 degrees, as the gradient of the input wants it; else w is
+    // [outputs][inputs][3][3].
+    void transformWeights(const Geometry& g, const float* w, bool rotated, int64_t panel, int64_t stride, float* u);
     // 64 bits that tell these values from others.
     uint64_t fingerprint(const float* values, int64_t count);
     // Floats of scratch memory that `convolve` wants for blocks of that many tiles.
@@ -71,6 +72,13 @@ LD_FOR_EACH_CAPABILITY(
     // y of the tiles first to last. Of a doubled input, `u` are filters that were rotated.
     void convolve(const Geometry& g, const float* x, const float* u, const Addends& addends, float* y, int64_t first, int64_t last,
                   int64_t block, float* scratch);
+    // In two steps for few tiles. The windows of some tiles, [tiles][inputs] for each point, `stride` apart; zeros: `inputs`
+    // of them.
+    void transformWindows(const Geometry& g, const float* x, int64_t first, int64_t count, int64_t stride, const float* zeros, float* v);
+    // y of a panel's channels, from the windows of all tiles, vStride apart, and the panel's filters, uStride apart. m:
+    // scratch memory for kPoints * pointStride(block * panelWidth()) floats. Nothing is doubled.
+    void convolvePanel(const Geometry& g, const float* v, int64_t vStride, const float* u, int64_t uStride, const Addends& addends,
+                       float* y, int64_t panel, int64_t block, float* m);
     int64_t correlateScratch(const Geometry& g, int64_t panels, int64_t block);
     // Sums of transformed x times transformed dy over the tiles first to last, of some panels and all phases, in the layout
     // of the weights (only those panels); and of dy per image and channel into bias [images][panels * panel].

@@ -27,33 +27,81 @@ Geometry geometryOf(const at::Tensor& x, int64_t outputs, Doubled doubled) {
 
 int64_t ceilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, bool rotated, Doubled doubled, const Addends& addends, bool keep) {
-  const Geometry g = geometryOf(x, rotated ? weight.size(1) : weight.size(0), doubled);
-  const int64_t panels = ceilDivide(g.outputs, LD_BEST(panelWidth)()), width = LD_BEST(panelWidth)();
-  const int64_t filters = g.phases() * kPoints * pointStride(panels * g.inputs * width);
-  const auto transform = [&](float* u) {
-    at::parallel_for(0, panels, 1, [&](int64_t first, int64_t last) {
-      LD_BEST(transformWeights)(g, weight.const_data_ptr<float>(), rotated, first, last, u);
-    });
-  };
-  at::Tensor u;
-  if (keep && g.tiles() <= kFewTiles) {
-    u = prepared(weight, filters, transform);
-  } else {
-    u = floats(filters);
-    transform(u.mutable_data_ptr<float>());
+// The filters of one convolution, transformed panel by panel.
+struct Filters {
+  const Geometry& g;
+  const at::Tensor& weight;
+  bool rotated;
+
+  int64_t panels() const { return ceilDivide(g.outputs, LD_BEST(panelWidth)()); }
+  int64_t panelFloats() const { return g.inputs * LD_BEST(panelWidth)(); }
+  // From one point to the next, where all panels lie one after the other.
+  int64_t stride() const { return pointStride(panels() * panelFloats()); }
+
+  void transform(int64_t panel, int64_t stride, float* u) const {
+    LD_BEST(transformWeights)(g, weight.const_data_ptr<float>(), rotated, panel, stride, u);
   }
-  const int64_t scale = doubled == Doubled::Output ? 2 : 1;
-  const at::Tensor y = at::empty({g.images, g.outputs, scale * g.height, scale * g.width}, x.options(), at::MemoryFormat::ChannelsLast);
-  const float* const transformed = u.const_data_ptr<float>();
+  void transformAll(float* u) const {
+    at::parallel_for(0, panels(), 1, [&](int64_t first, int64_t last) {
+      for (int64_t panel = first; panel < last; ++panel) transform(panel, stride(), u + panel * panelFloats());
+    });
+  }
+  at::Tensor all(bool keep) const {
+    const int64_t count = g.phases() * kPoints * stride();
+    if (keep) return prepared(weight, count, [&](float* u) { transformAll(u); });
+    const at::Tensor u = floats(count);
+    transformAll(u.mutable_data_ptr<float>());
+    return u;
+  }
+};
+
+// Block by block of tiles: each thread has tiles of its own, and all filters.
+void byTiles(const Geometry& g, const at::Tensor& x, const at::Tensor& u, const Addends& addends, float* y) {
   const int64_t block = std::min(kBlock, ceilDivide(g.tiles(), at::get_num_threads()));
   const int64_t each = LD_BEST(convolveScratch)(g, block);
   const at::Tensor scratch = floats(each * at::get_num_threads());
   float* const work = scratch.mutable_data_ptr<float>();
   at::parallel_for(0, g.tiles(), block, [&](int64_t first, int64_t last) {
-    LD_BEST(convolve)(g, x.const_data_ptr<float>(), transformed, addends, y.mutable_data_ptr<float>(), first, last, block,
+    LD_BEST(convolve)(g, x.const_data_ptr<float>(), u.const_data_ptr<float>(), addends, y, first, last, block,
                       work + at::get_thread_num() * each);
   });
+}
+
+// Panel by panel: each thread has panels of its own, and all windows. The filters of a panel are used while they are in the
+// caches, where all of them would go to memory and back.
+void byPanels(const Geometry& g, const at::Tensor& x, const Filters& filters, const at::Tensor& kept, const Addends& addends, float* y) {
+  const int64_t vStride = pointStride(g.tiles() * g.inputs), ownStride = pointStride(filters.panelFloats());
+  const int64_t block = std::min(kBlock, g.tiles()), mFloats = kPoints * pointStride(block * LD_BEST(panelWidth)());
+  const int64_t each = mFloats + (kept.defined() ? 0 : kPoints * ownStride);
+  const at::Tensor windows = floats(kPoints * vStride), zeros = floats(g.inputs).zero_(), scratch = floats(each * at::get_num_threads());
+  float* const v = windows.mutable_data_ptr<float>();
+  at::parallel_for(0, g.tiles(), 1, [&](int64_t first, int64_t last) {
+    LD_BEST(transformWindows)(g, x.const_data_ptr<float>(), first, last - first, vStride, zeros.const_data_ptr<float>(), v + first * g.inputs);
+  });
+  at::parallel_for(0, filters.panels(), 1, [&](int64_t first, int64_t last) {
+    float* const m = scratch.mutable_data_ptr<float>() + at::get_thread_num() * each;
+    for (int64_t panel = first; panel < last; ++panel) {
+      float* const own = m + mFloats;
+      if (!kept.defined()) filters.transform(panel, ownStride, own);
+      const float* const u = kept.defined() ? kept.const_data_ptr<float>() + panel * filters.panelFloats() : own;
+      LD_BEST(convolvePanel)(g, v, vStride, u, kept.defined() ? filters.stride() : ownStride, addends, y, panel, block, m);
+    }
+  });
+}
+
+at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, bool rotated, Doubled doubled, const Addends& addends, bool keep) {
+  const Geometry g = geometryOf(x, rotated ? weight.size(1) : weight.size(0), doubled);
+  const Filters filters{g, weight, rotated};
+  const int64_t scale = doubled == Doubled::Output ? 2 : 1;
+  const at::Tensor y = at::empty({g.images, g.outputs, scale * g.height, scale * g.width}, x.options(), at::MemoryFormat::ChannelsLast);
+  float* const to = y.mutable_data_ptr<float>();
+  const bool keeps = keep && g.tiles() <= kFewTiles;
+  // Where there are fewer windows than filters.
+  if (doubled == Doubled::Neither && g.tiles() < g.outputs && filters.panels() >= at::get_num_threads()) {
+    byPanels(g, x, filters, keeps ? filters.all(true) : at::Tensor(), addends, to);
+  } else {
+    byTiles(g, x, filters.all(keeps), addends, to);
+  }
   return y;
 }
 

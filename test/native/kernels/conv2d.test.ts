@@ -28,7 +28,7 @@ interface Case {
 const last = 'channels_last' as const
 
 const cases: Case[] = [
-  // Winograd: from 240 pixels on. Sizes that tiles of 4 do not divide, channels that vectors do not.
+  // Winograd: from 100 pixels on. Sizes that tiles of 4 do not divide, channels that vectors do not.
   { shape: [1, 20, 24, 20], outputs: 32, kernel: 3 },
   { shape: [1, 32, 24, 20], outputs: 19, kernel: 3, layout: last, residual: true },
   { shape: [2, 64, 13, 11], outputs: 64, kernel: 3, layout: last, bias: 'each', residual: true },
@@ -36,11 +36,17 @@ const cases: Case[] = [
   { shape: [1, 256, 24, 20], outputs: 256, kernel: 3, layout: last },
   { shape: [1, 1, 17, 33], outputs: 1, kernel: 3 },
   { shape: [300, 3, 1, 1], outputs: 2, kernel: 3, layout: last },
+  // The same with more filters than windows: panel by panel.
+  { shape: [1, 20, 12, 10], outputs: 150, kernel: 3, layout: last, residual: true },
+  { shape: [2, 128, 9, 8], outputs: 90, kernel: 3, layout: last, bias: 'each', residual: true },
+  { shape: [1, 40, 26, 25], outputs: 129, kernel: 3, bias: 'none' },
   // Few pixels, many channels.
   { shape: [1, 64, 6, 5], outputs: 96, kernel: 3, layout: last, residual: true },
   { shape: [1, 40, 3, 2], outputs: 8, kernel: 3, bias: 'each' },
   { shape: [2, 40, 6, 5], outputs: 8, kernel: 3, layout: last, bias: 'each' },
-  { shape: [1, 64, 12, 10], outputs: 32, kernel: 3, layout: last },
+  { shape: [1, 24, 1, 7], outputs: 40, kernel: 3, layout: last },
+  { shape: [1, 24, 9, 1], outputs: 40, kernel: 3, layout: last },
+  { shape: [1, 64, 9, 9], outputs: 32, kernel: 3, layout: last },
   // 1x1, strides, other filters.
   { shape: [2, 24, 7, 9], outputs: 40, kernel: 1, padding: 0, layout: last, residual: true },
   { shape: [2, 24, 7, 9], outputs: 40, kernel: 1, padding: 0, bias: 'each' },
