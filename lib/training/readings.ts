@@ -51,7 +51,7 @@ interface Reading {
 }
 
 /** Batches that are read together at most, and seconds that the first of them may wait for the others. */
-const mostTogether = 10
+const mostTogether = 16
 const longestWait = 5
 
 /** On the CPU a batch that failed, or is no finite number, does not wait for the others; those behind it are not read. */

@@ -106,17 +106,16 @@ async function loop(count) {
     delayMs: { p50: delay(50), p99: delay(99), max: monitor.max / 1e6 },
     activeMs: active / count,
     mainThreadMs,
-    trainMs: runTrain ? await mainThreadOf(runTrain, count) : null,
+    trainMs: runTrain ? await mainThreadOf(runTrain) : null,
   }
 }
 
 /**
- * Milliseconds of the JavaScript thread a repetition; the first ones settle how many are read together. At most ten are, so
- * whole tens stand for a long run.
+ * Milliseconds of the JavaScript thread a repetition. The first ones settle how many are read together; four whole readings
+ * of so many stand for a long run.
  */
-async function mainThreadOf(runTrain, least) {
-  const count = 10 * Math.ceil(least / 10)
-  await runTrain(count)
+async function mainThreadOf(runTrain) {
+  const count = 4 * (await runTrain(32))
   const before = mainThreadSeconds()
   await runTrain(count)
   return (1000 * (mainThreadSeconds() - before)) / count

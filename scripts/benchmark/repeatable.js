@@ -13,7 +13,7 @@ const kinds = { forward, chain, step, epoch }
 /**
  * { run, result, renew }: `run` repeats it once and resolves when its values are there; `result` gives those of the
  * last run, as lists of tensors by name; after `renew` the next run records a new program, where there is one. Of a
- * step, `runTrain(n)` repeats it n times with its losses read as `train` reads them, several together.
+ * step, `runTrain(n)` repeats it n times with its losses read as `train` reads them, several together: resolves with how many.
  */
 export async function repeatable({ kind, config }, tensors, how) {
   const weights = {}
@@ -148,6 +148,7 @@ function step(config, { weights, inputs }, how) {
       }
       readings.flush()
       await Promise.all(waiting)
+      return readings.together
     },
     result: () => ({ loss: [last], ...stateOf(model, optimizer.stateDict()) }),
   }

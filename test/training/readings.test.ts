@@ -25,7 +25,7 @@ async function run(readings: Readings, milliseconds: number) {
 }
 
 test.each([
-  ['quick batches ten together', null, 1, 10],
+  ['quick batches sixteen together', null, 1, 16],
   ['slow ones as many as take five seconds', null, 600, 8],
   ['very slow ones one by one', null, 60_000, 1],
   ['as many as was asked for', 7, 600, 7],

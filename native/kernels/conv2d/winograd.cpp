@@ -15,7 +15,7 @@ namespace {
 
 constexpr int64_t kBlock = 24;       // tiles that are multiplied together: their windows stay in the second cache
 constexpr int64_t kSumBlock = 64;    // the same for sums over tiles
-constexpr int64_t kFewTiles = 512;     // up to so many, filters cost so much of a convolution that keeping them transformed pays
+constexpr int64_t kFewTiles = 512;   // up to so many, filters cost so much of a convolution that keeping them transformed pays
 constexpr int64_t kShared = 131072;  // floats of sums above which each thread has channels of its own, not a copy of all
 
 at::Tensor floats(int64_t count) { return at::empty({count}, at::kFloat); }
