@@ -9,19 +9,20 @@ namespace {
 
 bool isInt(const Operand& operand, int64_t value) { return operand.constant.isInt() && operand.constant.toInt() == value; }
 
+bool is3x3(const Program& program, ValueId weight) { return program.values[weight].sizes[2] == 3 && program.values[weight].sizes[3] == 3; }
+
 // conv2d(x, weight, bias?, residual?, stride, padding) with what upsample_conv2d can do.
 bool isConvolution(const Program& program, const Instruction& found) {
-  const ValueId weight = tensorOf(found, 1), bias = tensorOf(found, 2);
-  return isCall(found, "landmark_diffusion::conv2d") && tensorOf(found, 3) == kNoValue && isInt(found.operands[4], 1) &&
-         isInt(found.operands[5], 1) && program.values[weight].sizes[2] == 3 && program.values[weight].sizes[3] == 3 &&
-         (bias == kNoValue || program.values[bias].sizes.size() == 1);
+  if (!isCall(found, "landmark_diffusion::conv2d") || !is3x3(program, tensorOf(found, 1))) return false;
+  const ValueId bias = tensorOf(found, 2);
+  return (bias == kNoValue || program.values[bias].sizes.size() == 1) && tensorOf(found, 3) == kNoValue && isInt(found.operands[4], 1) &&
+         isInt(found.operands[5], 1);
 }
 
 // conv2d_backward(dy, x, weight, stride, padding, bias_per_image, output_mask) -> (dx, dweight, dbias)
 bool isBackward(const Program& program, const Instruction& found) {
-  const ValueId weight = tensorOf(found, 2);
-  return isCall(found, "landmark_diffusion::conv2d_backward") && isInt(found.operands[3], 1) && isInt(found.operands[4], 1) &&
-         !found.operands[5].constant.toBool() && program.values[weight].sizes[2] == 3 && program.values[weight].sizes[3] == 3;
+  return isCall(found, "landmark_diffusion::conv2d_backward") && is3x3(program, tensorOf(found, 2)) && isInt(found.operands[3], 1) &&
+         isInt(found.operands[4], 1) && !found.operands[5].constant.toBool();
 }
 
 struct Backward {
