@@ -56,8 +56,12 @@ function runBenchmark(name: string, words: readonly string[]): Promise<void> {
   const script = fileURLToPath(new URL(`${name}.mjs`, folder))
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [script, ...words], { stdio: 'inherit' })
+    // Ctrl-C reaches it by itself; what is sent to this process alone does not.
+    const forward = () => child.kill('SIGTERM')
+    process.once('SIGTERM', forward)
     child.on('error', reject)
     child.on('close', (status, signal) => {
+      process.off('SIGTERM', forward)
       if (signal) {
         reject(
           new LandmarkDiffusionError('ERR_DATA', `The benchmark '${name}' ended by ${signal}.`),

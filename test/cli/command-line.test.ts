@@ -1,11 +1,12 @@
 /** The program as a user starts it: its exit statuses, its sentences, its help, and what it must not load. */
 
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test, vi } from 'vitest'
 
 const program = fileURLToPath(import.meta.resolve('#lib/cli/index.js'))
 const empty = mkdtempSync(join(tmpdir(), 'command-line-'))
@@ -128,6 +129,18 @@ describe('a benchmark', () => {
     expect(stderr).toMatch(/No module named.*--python\.$/m)
     expect(stderr.trim().split('\n')).toHaveLength(1)
     expect(status).toBe(1)
+  })
+
+  test.skipIf(process.platform !== 'linux')('that is terminated ends what it runs', async () => {
+    const words = [program, 'benchmark', 'event-loop', '--force']
+    const outer = spawn(process.execPath, words, { stdio: 'ignore' })
+    const childrenOf = `/proc/${outer.pid}/task/${outer.pid}/children`
+    const inner = await vi.waitUntil(() => readFileSync(childrenOf, 'utf8').trim(), {
+      timeout: 20_000,
+    })
+    outer.kill()
+    await once(outer, 'close')
+    expect(existsSync(`/proc/${inner}`)).toBe(false)
   })
 
   test('refuses a folder that cannot be written to before it measures', () => {
